@@ -1,0 +1,1 @@
+"""Stages, Gates, Evidence, Verdicts, Rollouts: pure values and decisions."""

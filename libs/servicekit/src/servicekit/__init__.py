@@ -1,0 +1,1 @@
+"""How a process runs: settings, logs, health, problem+json, callers, signing."""

@@ -1,0 +1,1 @@
+"""Confidence sequences, paired tests, two-sample tests, CUSUM."""

@@ -1,0 +1,1 @@
+"""Text model formats: tokenise, build, verify, save, load, score."""

@@ -1,0 +1,1 @@
+"""Pairs shadow answers, measures drift and live quality."""

@@ -1,0 +1,1 @@
+"""The ledger, the Gates, artifacts by digest, in front of MLflow."""

@@ -1,0 +1,1 @@
+"""Turns Releases into workloads and routes, and rolls back."""

@@ -1,0 +1,1 @@
+"""check-data, train, evaluate, register: one module per job."""
