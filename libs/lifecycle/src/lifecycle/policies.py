@@ -1,0 +1,190 @@
+"""The gate policy: which Gates guard which move, and every limit they hold.
+
+Its digest is bound into Evidence, so a limit changed after the measurement does not count.
+Adding a measure: name it in `MEASURES`, compute its bounds in the services' `judge.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lifecycle.documents import DocumentRefused, Fields
+from lifecycle.evidence import EvidenceKind
+from lifecycle.stages import CANARY, Stage, move_name
+
+MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
+    EvidenceKind.OFFLINE: frozenset({"macro_f1", "accuracy", "macro_f1_difference"}),
+    EvidenceKind.LATENCY: frozenset({"latency_ms_p95", "latency_ms_p99"}),
+    EvidenceKind.SHADOW: frozenset({"disagreement", "accuracy_difference", "coverage"}),
+    EvidenceKind.CANARY: frozenset({"error_ratio", "slow_ratio"}),
+}
+COMPARISONS = frozenset({"macro_f1_difference", "accuracy_difference", "disagreement"})
+"""Measures that need a Baseline; without one there is nothing to compare and they are skipped."""
+
+GUARDABLE = frozenset(
+    {
+        move_name(Stage.REGISTERED, Stage.STAGING),
+        move_name(Stage.ARCHIVED, Stage.STAGING),
+        move_name(Stage.STAGING, Stage.PRODUCTION),
+        move_name(Stage.SHADOW, CANARY),
+        move_name(Stage.SHADOW, Stage.PRODUCTION),
+    }
+)
+"""Every move that brings a version nearer to users' answers must be guarded. STAGING->SHADOW
+is not here: a shadow's answers reach nobody, and it was just let into STAGING."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """PASS when the lower bound reaches `value`, FAIL when the upper bound is under it."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """PASS when the upper bound keeps to `value`, FAIL when the lower bound is over it."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class NonInferior:
+    """PASS when the lower bound of a difference is over -`margin`; FAIL when the upper
+    bound is under 0 (shown to be worse at all).
+    """
+
+    margin: float
+
+
+Limit = AtLeast | AtMost | NonInferior
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One limit on one measure of one Slice."""
+
+    measure: str
+    slice: str
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A named set of rules on one kind of Evidence; `alpha` is each bound's error rate.
+
+    A PASS also needs `min_n` observations over `min_duration_seconds`; after
+    `max_duration_seconds` an INCONCLUSIVE Gate asks a person (None: it never does).
+    """
+
+    name: str
+    guards: frozenset[str]
+    evidence: EvidenceKind
+    rules: tuple[Rule, ...]
+    alpha: float
+    min_n: int
+    min_duration_seconds: float
+    max_duration_seconds: float | None
+    slow_ms: float
+
+
+@dataclass(frozen=True)
+class GatePolicy:
+    """All Gates of one model."""
+
+    name: str
+    version: str
+    evidence_max_age_seconds: float
+    waivers_allowed: bool
+    gates: tuple[Gate, ...]
+
+    def guarding(self, move: str) -> tuple[Gate, ...]:
+        """Return the Gates that guard `move` (`SHADOW->CANARY`), in the policy's order."""
+        return tuple(gate for gate in self.gates if move in gate.guards)
+
+
+def read_policy(document: object) -> GatePolicy:
+    """Read a parsed policy file; DocumentRefused names what is wrong with it."""
+    fields = Fields(document, "policy")
+    fields.choice("kind", {"GatePolicy"})
+    policy = GatePolicy(
+        name=fields.text("name"),
+        version=fields.text("version"),
+        evidence_max_age_seconds=fields.number("evidence_max_age_hours", 0.01, 8760) * 3600,
+        waivers_allowed=fields.flag("waivers_allowed", default=False),
+        gates=tuple(
+            _read_gate(Fields(item, f"policy.gates[{index}]"))
+            for index, item in enumerate(fields.items("gates"))
+        ),
+    )
+    fields.close()
+    _refuse_gaps(policy)
+    return policy
+
+
+def _read_gate(fields: Fields) -> Gate:
+    kind = EvidenceKind(fields.choice("evidence", {kind.value for kind in MEASURES}))
+    longest = 90 * 86400
+    gate = Gate(
+        name=fields.text("name"),
+        guards=frozenset(fields.texts("guards")),
+        evidence=kind,
+        rules=tuple(
+            _read_rule(Fields(item, f"{fields.path}.rules[{index}]"), kind)
+            for index, item in enumerate(fields.items("rules"))
+        ),
+        alpha=fields.number("alpha", 0.0001, 0.2, 0.05),
+        min_n=fields.whole("min_n", 0, 10_000_000, 0),
+        min_duration_seconds=fields.number("min_duration_seconds", 0, longest, _default_wait(kind)),
+        max_duration_seconds=(
+            fields.number("max_duration_seconds", 0, longest)
+            if fields.has("max_duration_seconds")
+            else None
+        ),
+        slow_ms=fields.number("slow_ms", 0.1, 600_000, 150),
+    )
+    fields.close()
+    _refuse_unknown_guards(gate, fields.path)
+    return gate
+
+
+def _default_wait(kind: EvidenceKind) -> float:
+    # A shadow that has not seen a whole day has not seen a whole day's kinds of text.
+    return 86400 if kind is EvidenceKind.SHADOW else 0
+
+
+def _read_rule(fields: Fields, kind: EvidenceKind) -> Rule:
+    measure = fields.choice("measure", MEASURES[kind])
+    rule = Rule(measure, fields.text("slice", "all"), _read_limit(fields))
+    fields.close()
+    return rule
+
+
+def _read_limit(fields: Fields) -> Limit:
+    readers: dict[str, Any] = {"at_least": AtLeast, "at_most": AtMost, "margin": NonInferior}
+    written = [key for key in readers if fields.has(key)]
+    if len(written) != 1:
+        raise DocumentRefused(
+            f"{fields.path} has {len(written)} limits; "
+            "write exactly one of at_least, at_most, margin"
+        )
+    limit: Limit = readers[written[0]](fields.number(written[0], -1, 600_000))
+    return limit
+
+
+def _refuse_unknown_guards(gate: Gate, path: str) -> None:
+    unknown = sorted(gate.guards - GUARDABLE)
+    if unknown or not gate.guards or not gate.rules:
+        raise DocumentRefused(
+            f"{path}.guards is {sorted(gate.guards)} with {len(gate.rules)} rules; it needs at "
+            f"least one rule and one of {', '.join(sorted(GUARDABLE))}"
+        )
+
+
+def _refuse_gaps(policy: GatePolicy) -> None:
+    names = [gate.name for gate in policy.gates]
+    if len(set(names)) != len(names):
+        raise DocumentRefused("policy.gates has a name twice; every Gate needs its own")
+    for move in sorted(GUARDABLE):
+        if not policy.guarding(move):
+            raise DocumentRefused(f"policy.gates has no Gate that guards {move}; add one")

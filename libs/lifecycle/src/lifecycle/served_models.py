@@ -1,0 +1,81 @@
+"""ServedModel: how one model is served (a custom resource in a cluster, a file on a laptop).
+
+Neither which version serves (the ledger's) nor the limits of Gates (the policy's) are here.
+"""
+
+from dataclasses import dataclass
+
+from lifecycle.documents import DocumentRefused, Fields
+
+
+@dataclass(frozen=True)
+class ServiceObjective:
+    """What users were promised: answers within `latency_milliseconds`, at most
+    `error_ratio` of them failing.
+    """
+
+    latency_milliseconds: float
+    error_ratio: float
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One model's serving settings. Weights are the canary steps' percentages, rising;
+    `queue_limit` is how many requests may wait in a predictor before it answers 503.
+    """
+
+    name: str
+    hostnames: tuple[str, ...]
+    replicas: int
+    mirror_percent: int
+    canary_weights: tuple[int, ...]
+    bake_seconds: float
+    queue_limit: int
+    objective: ServiceObjective
+    slices: tuple[str, ...]
+
+
+def read_served_model(document: object) -> ServedModel:
+    """Read a parsed ServedModel; DocumentRefused names what is wrong with it."""
+    fields = Fields(document, "served-model")
+    fields.choice("apiVersion", {"isogloss.dev/v1alpha1"})
+    fields.choice("kind", {"ServedModel"})
+    metadata = fields.section("metadata")
+    name = metadata.text("name")
+    metadata.close()
+    model = _read_spec(name, fields.section("spec"))
+    fields.close()
+    return model
+
+
+def _read_spec(name: str, spec: Fields) -> ServedModel:
+    predictor = spec.section("predictor", required=False)
+    objective = spec.section("objective", required=False)
+    model = ServedModel(
+        name=name,
+        hostnames=spec.texts("hostnames", ("*",)),
+        replicas=spec.whole("replicas", 1, 1000, 1),
+        mirror_percent=spec.whole("mirrorPercent", 1, 100, 100),
+        canary_weights=_rising(spec),
+        bake_seconds=spec.number("bakeSeconds", 0, 30 * 86400, 3600),
+        queue_limit=predictor.whole("queueLimit", 1, 100_000, 128),
+        objective=ServiceObjective(
+            objective.number("latencyMilliseconds", 1, 600_000, 150),
+            objective.number("errorRatio", 0, 1, 0.01),
+        ),
+        slices=spec.texts("slices", ()),
+    )
+    for fields in (predictor, objective, spec):
+        fields.close()
+    return model
+
+
+def _rising(spec: Fields) -> tuple[int, ...]:
+    weights = tuple(spec.items("canaryWeights", (10, 50)))
+    whole = all(isinstance(w, int) and not isinstance(w, bool) and 0 < w < 100 for w in weights)
+    if not weights or not whole or list(weights) != sorted(set(weights)):
+        raise DocumentRefused(
+            f"{spec.path}.canaryWeights is {list(weights)!r}; it must be rising whole "
+            "percentages between 1 and 99, such as [10, 50]"
+        )
+    return weights
