@@ -1,0 +1,86 @@
+"""What must never be in the tree, and what must not be stale."""
+
+import hashlib
+import re
+
+import pytest
+
+HOSTS = re.compile(
+    r"(pypi\.org|pythonhosted\.org|registry\.npmjs|proxy\.golang|crates\.io|deb\.debian)"
+)
+MACHINE = re.compile(r"(?<![\w.])/(work|root|home)/[a-z.]")
+OWN_FILE = "tests/architecture/test_repository.py"
+REQUIREMENTS = [
+    "requirements-dev.txt",
+    "services/inference/requirements.txt",
+    "services/registry-proxy/requirements.txt",
+    "services/drift-monitor/requirements.txt",
+    "services/rollout-controller/requirements.txt",
+    "training-jobs/requirements.txt",
+    "cli/requirements.txt",
+]
+
+
+def texts(root, tracked_files):
+    for path in tracked_files:
+        name = str(path.relative_to(root))
+        if name == OWN_FILE or path.suffix in {".png", ".parquet", ".safetensors", ".skops"}:
+            continue
+        yield name, path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("pattern", [HOSTS, MACHINE], ids=["registry host", "machine path"])
+def test_no_file_names_a_registry_or_a_path_of_one_machine(root, tracked_files, pattern):
+    found = [name for name, text in texts(root, tracked_files) if pattern.search(text)]
+    assert not found
+
+
+def test_no_large_file_is_kept(root, tracked_files):
+    large = [
+        str(path.relative_to(root))
+        for path in tracked_files
+        if path.stat().st_size > 400_000 and path.name != "requirements-dev.txt"
+    ]
+    assert not large
+
+
+def inputs_of(root, requirements):
+    """The pyproject files a requirements file was compiled from, in the order `make lock` reads."""
+    if requirements == "requirements-dev.txt":
+        members = [
+            *root.glob("libs/*"),
+            *root.glob("services/*"),
+            root / "training-jobs",
+            root / "cli",
+        ]
+        return [root / "pyproject.toml", *sorted(m / "pyproject.toml" for m in members)]
+    member = (root / requirements).parent / "pyproject.toml"
+    return [member, *sorted(root.glob("libs/*/pyproject.toml"))]
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS)
+def test_requirements_were_compiled_from_todays_projects(root, requirements):
+    text = (root / requirements).read_text(encoding="utf-8")
+    joined = b"".join(path.read_bytes() for path in inputs_of(root, requirements))
+    expected = hashlib.sha256(joined).hexdigest()
+
+    assert f"# inputs-sha256: {expected}" in text, f"{requirements} is stale: run `make lock`"
+
+
+@pytest.mark.parametrize("requirements", REQUIREMENTS)
+def test_every_requirement_is_pinned_with_hashes(root, requirements):
+    text = (root / requirements).read_text(encoding="utf-8")
+    pins = re.findall(r"^([a-z0-9][\w.-]*)==\S+ \\$", text, re.MULTILINE)
+    named = re.findall(r"^([a-z0-9][\w.\[\]-]*)[=<> ]", text, re.MULTILINE)
+
+    assert pins
+    assert len(named) == len(pins)
+
+
+@pytest.mark.parametrize(
+    "service", ["inference", "drift-monitor", "rollout-controller", "registry-proxy"]
+)
+def test_no_service_carries_the_training_stack(root, service):
+    text = (root / "services" / service / "requirements.txt").read_text(encoding="utf-8")
+    for heavy in ("mlflow", "tensorflow", "keras", "pandas", "matplotlib"):
+        assert not re.search(rf"^{heavy}[\w-]*==", text, re.MULTILINE)
