@@ -1,5 +1,6 @@
 """Nothing is described twice by hand: what documents name must exist in the tree."""
 
+import ast
 import re
 
 import pytest
@@ -40,8 +41,6 @@ def test_every_setting_is_documented_in_the_services_readme(root, modules, servi
 
 
 def settings_fields(module):
-    import ast
-
     return [
         item.target.id
         for node in module.tree.body

@@ -1,5 +1,7 @@
 """Who may import whom. The table is the design's; a new arrow is a decision record."""
 
+import ast
+
 import pytest
 
 LIBRARIES = {"lifecycle", "stats", "textmodels", "servicekit"}
@@ -179,8 +181,6 @@ def test_the_world_is_read_in_settings_app_and_adapters_only(modules):
 
 
 def module_attributes(module):
-    import ast
-
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield node
