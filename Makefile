@@ -1,1 +1,51 @@
+# Everything a person runs here; `make` alone prints the targets.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3.11
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PYPROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) training-jobs/pyproject.toml cli/pyproject.toml
+MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
+SETUP_DONE := $(VENV)/.isogloss-setup-done
+
+.PHONY: help setup demo test lint types check lock clean
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
+
+$(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS)
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: name one with PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot create $(VENV): install its venv module (Debian: apt-get install python3.11-venv), or free some disk" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt || { echo "pip could not fetch uv (requirements-setup.txt): is a package index reachable from here?" >&2; exit 1; }
+	@echo "installing what requirements-dev.txt pins into $(VENV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt || { echo "uv could not install requirements-dev.txt: is a package index reachable from here, and is there disk left?" >&2; exit 1; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $(SETUP_DONE)
+
+demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down stops it)
+	@$(BIN)/isogloss demo $(ARGS)
+
+test: setup ## every test that needs no cluster
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict on every src
+	@$(BIN)/mypy
+
+check: lint types test ## all that a change must pass
+
+lock: setup ## renew every pinned requirements file
+	@$(BIN)/python scripts/lock.py
+
+clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete it)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.isogloss/*' -prune -exec rm -rf {} +
