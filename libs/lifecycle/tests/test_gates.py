@@ -35,6 +35,7 @@ def a_gate(**changes):
         min_duration_seconds=0,
         max_duration_seconds=None,
         slow_ms=150,
+        load_per_second=20,
     )
     return replace(gate, **changes)
 

@@ -75,6 +75,8 @@ class Gate:
 
     A PASS also needs `min_n` observations over `min_duration_seconds`; after
     `max_duration_seconds` an INCONCLUSIVE Gate asks a person (None: it never does).
+    `slow_ms` is what `slow_ratio` counts as slow; latency Evidence is measured at
+    `load_per_second`, the open-loop rate that the version must bear.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Gate:
     min_duration_seconds: float
     max_duration_seconds: float | None
     slow_ms: float
+    load_per_second: float
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def _read_gate(fields: Fields) -> Gate:
             else None
         ),
         slow_ms=fields.number("slow_ms", 0.1, 600_000, 150),
+        load_per_second=fields.number("load_per_second", 0.1, 100_000, 20),
     )
     fields.close()
     _refuse_unknown_guards(gate, fields.path)
