@@ -116,3 +116,18 @@ def test_a_wrong_policy_is_refused_with_the_field_and_what_is_allowed(change, co
 def test_something_that_is_not_a_document_is_refused():
     with pytest.raises(DocumentRefused, match="a mapping is needed"):
         read_policy(["kind"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"measure": "macro_f1", "margin": 0.02}, "wrong kind of limit for macro_f1"),
+        ({"measure": "macro_f1", "at_most": 0.9}, "wrong kind of limit for macro_f1"),
+        ({"measure": "accuracy", "at_least": 1}, "limits accuracy to 1"),
+    ],
+)
+def test_a_limit_that_cannot_be_missed_or_reached_is_refused(rule, reason):
+    document = changed(lambda policy: policy["gates"][0]["rules"].append(rule))
+
+    with pytest.raises(DocumentRefused, match=reason):
+        read_policy(document)

@@ -6,7 +6,7 @@ Adding a measure: name it in `MEASURES`, compute its bounds in the services' `ju
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
@@ -20,6 +20,11 @@ MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
 }
 COMPARISONS = frozenset({"macro_f1_difference", "accuracy_difference", "disagreement"})
 """Measures that need a Baseline; without one there is nothing to compare and they are skipped."""
+
+SCORES = frozenset({"macro_f1", "accuracy", "coverage"})
+DIFFERENCES = frozenset({"macro_f1_difference", "accuracy_difference"})
+RATES = frozenset({"accuracy", "disagreement", "error_ratio", "slow_ratio"})
+"""Measures judged by a confidence sequence on a rate, whose limit lies strictly inside (0, 1)."""
 
 GUARDABLE = frozenset(
     {
@@ -161,6 +166,7 @@ def _read_rule(fields: Fields, kind: EvidenceKind) -> Rule:
     measure = fields.choice("measure", MEASURES[kind])
     rule = Rule(measure, fields.text("slice", "all"), _read_limit(fields))
     fields.close()
+    _refuse_unfit_limit(rule, fields.path)
     return rule
 
 
@@ -174,6 +180,31 @@ def _read_limit(fields: Fields) -> Limit:
         )
     limit: Limit = readers[written[0]](fields.number(written[0], -1, 600_000))
     return limit
+
+
+def _refuse_unfit_limit(rule: Rule, path: str) -> None:
+    """A limit that cannot be missed (a margin on a score) or reached is a slip of the pen."""
+    match rule.limit:
+        case NonInferior():
+            fits = rule.measure in DIFFERENCES
+        case AtLeast():
+            fits = rule.measure in SCORES | DIFFERENCES
+        case AtMost():
+            fits = rule.measure not in SCORES | DIFFERENCES
+        case _:
+            assert_never(rule.limit)
+    if not fits:
+        raise DocumentRefused(
+            f"{path} has the wrong kind of limit for {rule.measure}; scores take at_least, "
+            "differences margin, all else at_most"
+        )
+    if isinstance(rule.limit, NonInferior) or rule.measure not in RATES:
+        return
+    if not 0 < rule.limit.value < 1:
+        raise DocumentRefused(
+            f"{path} limits {rule.measure} to {rule.limit.value:g}; "
+            "it must lie between 0 and 1, both excluded"
+        )
 
 
 def _refuse_unknown_guards(gate: Gate, path: str) -> None:
