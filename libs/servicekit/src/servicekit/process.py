@@ -1,0 +1,225 @@
+"""How a service's process runs: its health pages, its listeners, and how it stops.
+
+On SIGTERM or SIGINT readiness falls at once, requests are served for the shutdown delay (so that
+routers notice first), then listeners close, open requests end, and the process exits within its
+grace. A second signal skips the delay. What the service itself does is not here.
+"""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from servicekit.problems import Problem
+
+_log = structlog.get_logger(__name__)
+# The proxy in front must be the one that closes an idle connection, else it sends a request into a
+# closing one. Envoy's default is an hour.
+_KEEP_ALIVE_SECONDS = 3700
+_BACKLOG = 2048
+_SHARE_OF_GRACE_FOR_REQUESTS = 0.8  # the rest is for the app's own shutdown
+
+
+class Listener(NamedTuple):
+    """One app on one port; `setting` is what the sentence about a port in use names."""
+
+    app: ASGIApp
+    host: str
+    port: int
+    setting: str = "the setting of the port"
+
+
+class Health:
+    """Whether this process can serve: ready while no reason stands and it is not draining."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+        self.failure: str | None = None
+        self._told = asyncio.Event()
+        self._hurried = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """True while no reason stands."""
+        return not self.reasons
+
+    def mark(self, name: str, reason: str | None) -> None:
+        """Set the reason why `name` is not ready; None says it is."""
+        if reason is None:
+            self.reasons.pop(name, None)
+        else:
+            self.reasons[name] = reason
+
+    @property
+    def draining(self) -> bool:
+        """True from the first signal on."""
+        return self._told.is_set()
+
+    def drain(self) -> None:
+        """Begin to stop; called again, skip the delay."""
+        (self._hurried if self.draining else self._told).set()
+        self.mark("process", "draining")
+
+    def fail(self, sentence: str) -> None:
+        """Stop the process with status 1 and a sentence: it can never become ready."""
+        self.failure = sentence
+        self.drain()
+        self._hurried.set()
+
+    async def wait_for_stop(self, delay_seconds: float) -> None:
+        """Return when draining began `delay_seconds` ago, or at once when hurried."""
+        await self._told.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurried.wait(), delay_seconds)
+
+
+def install_pages(app: FastAPI, health: Health, registry: CollectorRegistry | None) -> None:
+    """Add /livez, /readyz and, with a registry, /metrics."""
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz")
+    async def readyz() -> dict[str, str]:
+        if not health.ready:
+            detail = "; ".join(f"{name}: {reason}" for name, reason in health.reasons.items())
+            raise Problem(503, "not-ready", "Not ready", detail, {"reasons": health.reasons})
+        return {"status": "ready"}
+
+    if registry is not None:
+
+        @app.get("/metrics")
+        async def metrics() -> Response:
+            return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def run_app(  # noqa: PLR0913 - run_apps for one app, spelled out
+    app: ASGIApp,
+    host: str,
+    port: int,
+    health: Health,
+    shutdown_delay_seconds: float = 0.0,
+    *,
+    grace_seconds: float = 10.0,
+    setting: str = "the setting of the port",
+) -> None:
+    """Serve one app until a signal; see `run_apps`."""
+    listener = Listener(app, host, port, setting)
+    run_apps([listener], health, shutdown_delay_seconds, grace_seconds)
+
+
+def run_apps(
+    listeners: Sequence[Listener | tuple[ASGIApp, str, int]],
+    health: Health,
+    shutdown_delay_seconds: float = 0.0,
+    grace_seconds: float = 10.0,
+) -> None:
+    """Serve every app on its port, on uvloop, until a signal or until `health` fails.
+
+    Args:
+        listeners: (app, host, port) or (app, host, port, setting's name); port 0 takes a free one,
+            which the log names.
+        health: falls to not ready at the first signal.
+        shutdown_delay_seconds: how long requests are served after the first signal.
+        grace_seconds: how long open requests and the apps' own shutdown may then take.
+
+    Exits with status 2 when a port cannot be opened, with 1 when `health` failed or time ran out.
+    """
+    entries = [Listener(*each) for each in listeners]
+    sockets = [_bind(entry) for entry in entries]
+    for_requests = max(1, int(grace_seconds * _SHARE_OF_GRACE_FOR_REQUESTS))
+    configs = [_config(_CloseWhileDraining(each.app, health), for_requests) for each in entries]
+    servers = list(zip([_Server(config) for config in configs], sockets, strict=True))
+    with asyncio.Runner(loop_factory=configs[0].get_loop_factory()) as runner:
+        late = runner.run(_serve(servers, health, shutdown_delay_seconds, grace_seconds))
+    if health.failure or late:
+        sys.exit(health.failure or f"Not stopped within the grace of {grace_seconds} seconds.")
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to `_serve`, which knows all listeners."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _CloseWhileDraining:
+    """Ends each connection with its answer while draining, so that clients go elsewhere."""
+
+    def __init__(self, app: ASGIApp, health: Health) -> None:
+        self._app = app
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_closing(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"connection", b"close")]
+            await send(message)
+
+        closing = self._health.draining and scope["type"] == "http"
+        await self._app(scope, receive, send_closing if closing else send)
+
+
+def _bind(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((listener.host, listener.port))
+        opened.listen(_BACKLOG)  # at once: two sockets can be bound to a port, one can listen
+    except OSError as error:
+        opened.close()
+        why = "in use" if error.errno == errno.EADDRINUSE else f"refused ({error.strerror})"
+        where = f"Port {listener.port} on {listener.host}"
+        sys.stderr.write(f"{where} is {why}: free it or change {listener.setting}.\n")
+        sys.exit(2)
+    return opened
+
+
+def _config(app: ASGIApp, requests_seconds: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=requests_seconds,
+    )
+
+
+async def _serve(
+    servers: list[tuple[_Server, socket.socket]], health: Health, delay: float, grace: float
+) -> bool:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, health.drain)
+    serving = [asyncio.create_task(server.serve([opened])) for server, opened in servers]
+    for _, opened in servers:
+        _log.info("listening", address=opened.getsockname()[:2])
+    stopping = asyncio.create_task(health.wait_for_stop(delay))
+    await asyncio.wait([stopping, *serving], return_when=asyncio.FIRST_COMPLETED)
+    for server, _ in servers:
+        server.should_exit = True
+    ended, late = await asyncio.wait(serving, timeout=grace)
+    for task in [stopping, *late]:
+        task.cancel()
+    for task in ended:
+        task.result()
+    return bool(late)
