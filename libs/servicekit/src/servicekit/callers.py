@@ -20,8 +20,8 @@ from servicekit.problems import Problem
 _log = structlog.get_logger(__name__)
 
 
-class CallersRefused(Exception):
-    """A token file that must not be used, with the reason."""
+class FileRefused(Exception):
+    """A token, caller or key file that must not be used, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -35,34 +35,31 @@ class Caller:
 class TokenFile:
     """The callers a service knows: `{"callers": [{"name", "roles", "sha256"}]}`, mode 0600.
 
-    Every caller also has the role viewer. Raises `CallersRefused` when built on a file that is
-    missing, open to others or malformed. A file that becomes so later is logged, and the callers
+    Every caller also has the role viewer. Raises `FileRefused` when built on a file that is
+    missing, open to others or malformed. If it becomes so later, that is logged and the callers
     read before it stay.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen = _stamp(path)
-        self._callers = _read(path)
+        self._callers = _read_callers(path)
 
     def find(self, token: str) -> Caller | None:
         """Return the caller of a token, taking the same time whichever it is."""
         self._read_again_when_changed()
         offered = hashlib.sha256(token.encode()).hexdigest()
-        found = None
-        for sha256, caller in self._callers.items():
-            if hmac.compare_digest(sha256, offered):
-                found = caller
-        return found
+        same = [hmac.compare_digest(sha256, offered) for sha256, _ in self._callers]
+        return self._callers[same.index(True)][1] if any(same) else None
 
     def _read_again_when_changed(self) -> None:
         try:
             stamp = _stamp(self._path)
             if stamp != self._seen:
                 self._seen = stamp
-                self._callers = _read(self._path)
-        except CallersRefused as refused:
-            _log.error("token file refused, the callers read before it stay", reason=str(refused))
+                self._callers = _read_callers(self._path)
+        except FileRefused as refused:
+            _log.error("callers not read again, those read before stay", reason=str(refused))
 
 
 def caller_dependency(tokens: TokenFile, *roles: str) -> Callable[[Request], Awaitable[Caller]]:
@@ -77,13 +74,11 @@ def caller_dependency(tokens: TokenFile, *roles: str) -> Callable[[Request], Awa
         caller = tokens.find(token.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
             detail = f"A bearer token of a caller with role {needed} is needed."
-            raise Problem(
-                401, "unauthorized", "Unauthorized", detail, headers={"WWW-Authenticate": "Bearer"}
-            )
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise Problem(401, "unauthorized", "Unauthorized", detail, headers=challenge)
         if caller.roles.isdisjoint(roles):
-            detail = (
-                f"{caller.name} has role {', '.join(sorted(caller.roles))}; {needed} is needed."
-            )
+            has = ", ".join(sorted(caller.roles))
+            detail = f"{caller.name} has role {has}; {needed} is needed."
             raise Problem(403, "forbidden", "Forbidden", detail)
         return caller
 
@@ -91,41 +86,37 @@ def caller_dependency(tokens: TokenFile, *roles: str) -> Callable[[Request], Awa
 
 
 def read_token(path: Path) -> str:
-    """Return the token a client presents, from a file only its owner can read."""
-    return _owner_only_text(path).strip()
+    """Return the token a client presents; raises `FileRefused`."""
+    return read_owner_only(path).strip()
+
+
+def read_owner_only(path: Path) -> str:
+    """Return the text of a file that only its owner can read; raises `FileRefused`."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileRefused(f"{path} cannot be read: {error}.") from error
+    if mode & 0o077:
+        raise FileRefused(f"{path} has mode {mode:04o}: run chmod 0600, others must not read it.")
+    return text
 
 
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise CallersRefused(f"{path} cannot be read: {error.strerror}.") from error
+        raise FileRefused(f"{path} cannot be read: {error}.") from error
     return status.st_mtime_ns, status.st_ino
 
 
-def _read(path: Path) -> dict[str, Caller]:
+def _read_callers(path: Path) -> list[tuple[str, Caller]]:
     try:
-        entries = json.loads(_owner_only_text(path))["callers"]
-        return {
-            str(entry["sha256"]).lower(): Caller(
-                str(entry["name"]), frozenset(entry["roles"]) | {"viewer"}
-            )
-            for entry in entries
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise CallersRefused(
-            f'{path} is not of the form {{"callers": [{{"name", "roles", "sha256"}}]}}: {error!r}.'
-        ) from error
-
-
-def _owner_only_text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-            if mode & 0o077:
-                raise CallersRefused(
-                    f"{path} has mode {mode:04o}, so others can read it: run chmod 0600 on it."
-                )
-            return file.read()
-    except OSError as error:
-        raise CallersRefused(f"{path} cannot be read: {error.strerror}.") from error
+        return [
+            (entry["sha256"].lower(), Caller(entry["name"], frozenset({"viewer", *entry["roles"]})))
+            for entry in json.loads(read_owner_only(path))["callers"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        form = '{"callers": [{"name", "roles", "sha256"}]}'
+        raise FileRefused(f"{path} is not of the form {form}: {error!r}.") from error

@@ -104,19 +104,11 @@ def install_pages(app: FastAPI, health: Health, registry: CollectorRegistry | No
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def run_app(  # noqa: PLR0913 - run_apps for one app, spelled out
-    app: ASGIApp,
-    host: str,
-    port: int,
-    health: Health,
-    shutdown_delay_seconds: float = 0.0,
-    *,
-    grace_seconds: float = 10.0,
-    setting: str = "the setting of the port",
+def run_app(
+    app: ASGIApp, host: str, port: int, health: Health, shutdown_delay_seconds: float = 0.0
 ) -> None:
     """Serve one app until a signal; see `run_apps`."""
-    listener = Listener(app, host, port, setting)
-    run_apps([listener], health, shutdown_delay_seconds, grace_seconds)
+    run_apps([Listener(app, host, port)], health, shutdown_delay_seconds)
 
 
 def run_apps(

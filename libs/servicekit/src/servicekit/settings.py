@@ -9,16 +9,15 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-_CLOSE_ENOUGH = 0.6
-_KUBERNETES_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)|^(tcp|udp)://")
+# Kubernetes adds these for a Service whose name starts like the process's.
+_KUBERNETES_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT|_PORT_\d+_(TCP|UDP)|_PORT$")
 
 
 class ServiceSettings(BaseSettings):
@@ -42,8 +41,7 @@ def load_settings(cls: type[_Settings]) -> _Settings:
     else:
         if not faults:
             return settings
-    for fault in faults:
-        sys.stderr.write(f"{fault}\n")
+    sys.stderr.writelines(f"{fault}\n" for fault in faults)
     sys.exit(2)
 
 
@@ -55,17 +53,15 @@ def env_names(cls: type[ServiceSettings]) -> dict[str, str]:
 
 def _unknown_variables(cls: type[ServiceSettings]) -> Iterator[str]:
     prefix = str(cls.model_config.get("env_prefix", "")).upper()
-    known = env_names(cls).values()
+    known = list(env_names(cls).values())
     for variable in sorted(os.environ):
-        if prefix and variable.upper().startswith(prefix) and variable.upper() not in known:
-            yield f"{variable} is not a setting of this process{_advice(variable, known)}."
-
-
-def _advice(variable: str, known: Iterable[str]) -> str:
-    if _KUBERNETES_LINK.search(variable) or _KUBERNETES_LINK.search(os.environ[variable]):
-        return ": it looks like a Kubernetes service link, set enableServiceLinks: false"
-    close = difflib.get_close_matches(variable.upper(), list(known), n=3, cutoff=_CLOSE_ENOUGH)
-    return f": did you mean {' or '.join(close)}" if close else ": unset it"
+        if not variable.upper().startswith(prefix) or variable.upper() in known or not prefix:
+            continue
+        close = difflib.get_close_matches(variable.upper(), known)
+        advice = f"did you mean {' or '.join(close)}?" if close else "unset it."
+        if _KUBERNETES_LINK.search(variable):
+            advice += " In Kubernetes, set enableServiceLinks: false."
+        yield f"{variable} is not a setting of this process: {advice}"
 
 
 def _sentence(cls: type[ServiceSettings], error: ErrorDetails) -> str:
@@ -73,26 +69,25 @@ def _sentence(cls: type[ServiceSettings], error: ErrorDetails) -> str:
     if not error["loc"]:
         return f"The settings do not fit together: {allowed}."
     name = str(error["loc"][0])
-    field = cls.model_fields[name]
-    variable = env_names(cls)[name]
     if error["type"] == "missing":
-        return f"{variable} is not set: it is required{_purpose(field)}."
-    return f"{variable} is {_shown(field, error['input'])}: {allowed}{_purpose(field)}."
+        return f"{env_names(cls)[name]} is not set: it is required{_purpose(cls, name)}."
+    return _fault(cls, name, error["input"], allowed)
 
 
 def _unreadable(cls: type[ServiceSettings], message: str) -> str:
     named = re.search(r'field "(\w+)"', message)
     if named is None:
         return f"The settings cannot be read: {message}."
-    variable, field = env_names(cls)[named[1]], cls.model_fields[named[1]]
-    shown = _shown(field, os.environ.get(variable))
-    return f"{variable} is {shown}: a JSON list or object is expected{_purpose(field)}."
+    value = os.environ.get(env_names(cls)[named[1]])
+    return _fault(cls, named[1], value, "a JSON list or object is expected")
 
 
-def _purpose(field: FieldInfo) -> str:
-    return f" ({field.description.rstrip('.')})" if field.description else ""
+def _fault(cls: type[ServiceSettings], name: str, value: Any, allowed: str) -> str:
+    secret = "Secret" in str(cls.model_fields[name].annotation)  # also inside unions and lists
+    shown = "(secret)" if secret else repr(value)
+    return f"{env_names(cls)[name]} is {shown}: {allowed}{_purpose(cls, name)}."
 
 
-def _shown(field: FieldInfo, value: Any) -> str:
-    secret = "Secret" in str(field.annotation)  # also inside Optional and lists
-    return "(secret)" if secret else repr(value)
+def _purpose(cls: type[ServiceSettings], name: str) -> str:
+    description = cls.model_fields[name].description
+    return f" ({description.rstrip('.')})" if description else ""

@@ -6,7 +6,6 @@ kind cannot pass for another. Which key may sign what is the registry's decision
 """
 
 import base64
-import binascii
 import hashlib
 import os
 import tempfile
@@ -18,9 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-
-class KeyRefused(Exception):
-    """A key file or key text that must not be used, with the reason."""
+from servicekit.callers import FileRefused, read_owner_only
 
 
 class SignatureRefused(Exception):
@@ -46,10 +43,16 @@ class Signer:
 
 
 class Verifier:
-    """The public keys that are trusted: key id to the text `public_key_text` gives."""
+    """The keys that are trusted: key id to the text `public_key_text` gives, else ValueError."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
-        self._keys = {key_id: _trusted_key(key_id, text) for key_id, text in keys.items()}
+        for key_id, text in keys.items():
+            if key_id_of(text) != key_id:
+                raise ValueError(f"Public key {key_id} has another id: {key_id_of(text)}.")
+        self._keys = {
+            key_id: Ed25519PublicKey.from_public_bytes(_from_base64(text))
+            for key_id, text in keys.items()
+        }
 
     def open(self, envelope: Mapping[str, Any]) -> tuple[str, bytes, str]:
         """Return (payload type, payload, key id) of an envelope one trusted key has signed.
@@ -58,69 +61,51 @@ class Verifier:
         envelope's other signatures prove nothing.
         """
         try:
-            payload_type = str(envelope["payloadType"])
-            payload = _from_base64(envelope["payload"])
-            signatures = [
-                (str(s.get("keyid", "")), _from_base64(s["sig"])) for s in envelope["signatures"]
-            ]
+            payload_type, payload = envelope["payloadType"], _from_base64(envelope["payload"])
+            message = _pre_authentication_encoding(payload_type, payload)
+            signatures = [(s["keyid"], _from_base64(s["sig"])) for s in envelope["signatures"]]
+            known = [(key_id, sig) for key_id, sig in signatures if key_id in self._keys]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise SignatureRefused(f"The envelope is malformed: {error!r}.") from error
-        message = _pre_authentication_encoding(payload_type, payload)
-        for key_id, signature in signatures:
-            if key_id in self._keys and _is_signed(self._keys[key_id], signature, message):
+        for key_id, signature in known:
+            if _is_signed(self._keys[key_id], signature, message):
                 return payload_type, payload, key_id
-        raise SignatureRefused(self._reason([key_id for key_id, _ in signatures]))
-
-    def _reason(self, key_ids: list[str]) -> str:
-        if not key_ids:
-            return "The envelope carries no signature."
-        if known := [key_id for key_id in key_ids if key_id in self._keys]:
-            return f"The signature of key {known[0]} does not match: the payload was changed."
-        return f"Key {key_ids[0]!r} is not trusted: add its public key to the trust file."
+        if known:
+            raise SignatureRefused(f"The signature of key {known[0][0]} does not match.")
+        named = ", ".join(key_id for key_id, _ in signatures) or "nobody"
+        raise SignatureRefused(f"It is signed by {named}: no key in the trust file.")
 
 
 def generate_key(path: Path) -> Signer:
     """Write a new private key (PEM, mode 0600) and return its signer.
 
-    The file appears whole or not at all. Raises `KeyRefused` when it exists already: evidence
+    The file appears whole or not at all. Raises `FileRefused` when it exists already: evidence
     signed by a key that is overwritten could never be verified again.
     """
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # mkstemp's mode is 0600
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # its mode is 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
+            file.write(key.private_bytes(encoding, form, serialization.NoEncryption()))
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)  # unlike a rename, refuses to replace
     except FileExistsError as error:
-        raise KeyRefused(f"{path} exists already: remove it first if the key is lost.") from error
+        raise FileRefused(f"{path} exists already: move it away first.") from error
     finally:
         Path(temporary).unlink()
     return Signer(key)
 
 
 def load_signer(path: Path) -> Signer:
-    """Return the signer of a private key file; raises `KeyRefused`."""
+    """Return the signer of a private key file; raises `FileRefused`."""
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
-            pem = file.read()
-    except OSError as error:
-        raise KeyRefused(f"{path} cannot be read: {error.strerror}.") from error
-    if mode & 0o077:
-        raise KeyRefused(f"{path} has mode {mode:04o}, so others can sign: run chmod 0600 on it.")
-    try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(read_owner_only(path).encode(), password=None)
     except (ValueError, TypeError) as error:
-        raise KeyRefused(f"{path} holds no private key in PEM form.") from error
+        raise FileRefused(f"{path} holds no private key in PEM form.") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRefused(f"{path} holds another kind of key: an ed25519 key is needed.")
+        raise FileRefused(f"{path} holds another kind of key: an ed25519 key is needed.")
     return Signer(key)
 
 
@@ -139,23 +124,9 @@ def _pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def _trusted_key(key_id: str, text: str) -> Ed25519PublicKey:
-    try:
-        key = Ed25519PublicKey.from_public_bytes(_from_base64(text))
-    except ValueError as error:
-        raise KeyRefused(f"Public key {key_id} is not 32 bytes in base64.") from error
-    if key_id_of(text) != key_id:
-        raise KeyRefused(f"Public key {key_id} has another id: {key_id_of(text)}.")
-    return key
-
-
 def _from_base64(text: str) -> bytes:
     # The specification lets a signer choose the standard or the URL-safe alphabet.
-    standard = text.replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(standard, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"not base64: {error}") from error
+    return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
 def _is_signed(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
