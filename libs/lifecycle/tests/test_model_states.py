@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from lifecycle.ledger import Draft, EntryKind, seal
-from lifecycle.model_states import fold
+from lifecycle.model_states import fold, model_state_from_dict
 from lifecycle.stages import Stage
 from lifecycle.transitions import StaleSequence, Transition, TransitionRefused, refuse_illegal
 
@@ -98,3 +100,28 @@ def test_a_second_first_release_is_refused():
 
     with pytest.raises(TransitionRefused, match="start a rollout"):
         refuse_illegal(state, Transition(TWO, Stage.PRODUCTION, expected_seq=4))
+
+
+def test_a_state_comes_back_from_its_json_as_it_was():
+    waiver = {"digest": ONE, "gate": "g", "move": "REGISTERED->STAGING", "reason": "drill"}
+    evidence = {"digest": ONE, "kind": "offline", "evidence": TWO}
+    rollout = {
+        "id": "r1",
+        "candidate": ONE,
+        "candidate_colour": "blue",
+        "baseline": None,
+        "phase": "PENDING",
+        "step": -1,
+        "paused": None,
+        "started_at": 1.0,
+        "phase_since": 1.0,
+    }
+    state = state_after(
+        registered(ONE, 1),
+        Draft(EntryKind.EVIDENCE, "gate", evidence),
+        Draft(EntryKind.WAIVER, "ada", {**waiver, "expires_at": 9.0, "evidence": TWO}),
+        moved(ONE, Stage.PRODUCTION),
+        Draft(EntryKind.ROLLOUT, "rollout-controller", {"rollout": rollout}),
+    )
+
+    assert model_state_from_dict(json.loads(json.dumps(state.to_dict()))) == state

@@ -67,6 +67,19 @@ class ModelState:
         return asdict(self)
 
 
+def model_state_from_dict(document: Mapping[str, Any]) -> ModelState:
+    """Read what `ModelState.to_dict` wrote."""
+    rollout = document["rollout"]
+    return ModelState(
+        **{
+            **document,
+            "versions": tuple(_version_from_dict(each) for each in document["versions"]),
+            "rollout": rollout_from_dict(rollout) if rollout else None,
+            "productions": tuple(document["productions"]),
+        }
+    )
+
+
 def fold(name: str, entries: Iterable[LedgerEntry]) -> ModelState:
     """Replay one model's entries, oldest first."""
     state = ModelState(name)
@@ -96,6 +109,17 @@ def apply_entry(state: ModelState, entry: LedgerEntry) -> ModelState:
             return after
         case _:
             assert_never(entry.kind)
+
+
+def _version_from_dict(document: Mapping[str, Any]) -> VersionState:
+    return VersionState(
+        **{
+            **document,
+            "stage": Stage(document["stage"]),
+            "evidence": {kind: tuple(held) for kind, held in document["evidence"].items()},
+            "waivers": tuple(Waiver(**waiver) for waiver in document["waivers"]),
+        }
+    )
 
 
 def _registered(entry: LedgerEntry) -> VersionState:
