@@ -74,6 +74,15 @@ class Fields:
                 raise self._refuse(key, value, "a list of non-empty strings")
         return tuple(value)
 
+    def pairs(self, key: str, default: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Read a mapping of free keys to non-empty strings; keys are read as text."""
+        value = self._take(key, default)
+        if not isinstance(value, Mapping) or not all(
+            isinstance(item, str) and item for item in value.values()
+        ):
+            raise self._refuse(key, value, "a mapping to non-empty strings")
+        return {str(name): item for name, item in value.items()}
+
     def section(self, key: str, *, required: bool = True) -> "Fields":
         """Read a nested mapping; a missing optional one reads as empty."""
         return Fields(self._take(key, None if required else {}), f"{self.path}.{key}")
