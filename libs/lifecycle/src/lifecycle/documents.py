@@ -76,11 +76,16 @@ class Fields:
 
     def pairs(self, key: str, default: Mapping[str, str] | None = None) -> dict[str, str]:
         """Read a mapping of free keys to non-empty strings; keys are read as text."""
-        value = self._take(key, default)
-        if not isinstance(value, Mapping) or not all(
-            isinstance(item, str) and item for item in value.values()
-        ):
+        value = self.mapping(key, default)
+        if not all(isinstance(item, str) and item for item in value.values()):
             raise self._refuse(key, value, "a mapping to non-empty strings")
+        return value
+
+    def mapping(self, key: str, default: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Read a mapping whose content someone else judges; keys are read as text."""
+        value = self._take(key, default)
+        if not isinstance(value, Mapping):
+            raise self._refuse(key, value, "a mapping")
         return {str(name): item for name, item in value.items()}
 
     def section(self, key: str, *, required: bool = True) -> "Fields":
