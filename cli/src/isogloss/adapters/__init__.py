@@ -1,0 +1,1 @@
+"""The command's borders: processes, ports, HTTP, the clock. Vendors' packages end here."""

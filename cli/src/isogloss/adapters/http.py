@@ -1,0 +1,71 @@
+"""HTTP to one service: its refusals and its silence become the command's failures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from isogloss.failures import Refused, Unreachable
+
+_TIMEOUT = httpx.Timeout(30, connect=3)
+
+
+class Service:
+    """One service by name and address, called with one caller's token (None: without).
+
+    Raises Unreachable when nothing answers, Refused with the problem's detail on 4xx and 5xx.
+    """
+
+    def __init__(self, name: str, url: str, token: str | None = None) -> None:
+        self.name = name
+        self.url = url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Loopback only: a proxy of the environment would send it elsewhere.
+        self._client = httpx.Client(
+            base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False
+        )
+
+    def get(self, path: str) -> Any:
+        """Read a JSON document."""
+        return self.send("GET", path).json()
+
+    def post(self, path: str, document: Mapping[str, Any]) -> Any:
+        """Send a JSON document and read the answer."""
+        return self.send("POST", path, json=document).json()
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send any request; `options` are httpx's (json, content, headers)."""
+        try:
+            response = self._client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise Unreachable(
+                f"{self.name} does not answer at {self.url} ({error or type(error).__name__}); "
+                "isogloss status shows what runs, isogloss up starts it"
+            ) from error
+        if response.is_error:
+            raise self._refusal(response)
+        return response
+
+    def _refusal(self, response: httpx.Response) -> Refused:
+        problem = _problem(response)
+        detail = problem.get("detail") or response.text[:300] or response.reason_phrase
+        return Refused(f"{self.name}: {detail} ({response.status_code})", problem)
+
+
+def unready_reason(url: str) -> str | None:
+    """Return None when a readiness page says ready, else why not in a few words."""
+    try:
+        response = httpx.get(url, timeout=3, trust_env=False)
+    except httpx.HTTPError as error:
+        return str(error) or type(error).__name__
+    if response.is_success:
+        return None
+    return str(_problem(response).get("detail") or f"it answers {response.status_code}")
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

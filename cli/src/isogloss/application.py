@@ -1,0 +1,60 @@
+"""The `isogloss` command's tree: every group and verb is joined here; no decisions."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from isogloss.commands import audit, demo, local, models, projects, rollouts, traffic
+from isogloss.failures import Interrupted
+from isogloss.homes import Home
+
+
+class _Group(TyperGroup):
+    """Turns Ctrl-C anywhere into one sentence that says how to go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted. What was started is on record: isogloss status shows it, "
+                "isogloss up goes on, isogloss down stops it"
+            ) from None
+
+
+application = typer.Typer(
+    name="isogloss",
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    help="From labelled texts to a model in production, and back within a second.",
+    epilog="Exit codes: 0 done, 1 refused or a failed gate, 2 usage, 3 unreachable.",
+)
+
+
+@application.callback()
+def _common(
+    ctx: typer.Context,
+    home: Annotated[
+        Path,
+        typer.Option(
+            envvar="ISOGLOSS_HOME", help="State directory of the local platform (mode 0700)."
+        ),
+    ] = Path(".isogloss"),
+) -> None:
+    ctx.obj = Home(home.expanduser().resolve())
+
+
+local.add_to(application)
+projects.add_to(application)
+traffic.add_to(application)
+demo.add_to(application)
+application.add_typer(models.commands, name="models")
+application.add_typer(rollouts.commands, name="rollout")
+application.add_typer(projects.data_commands, name="data")
+application.add_typer(traffic.drift_commands, name="drift")
+application.add_typer(traffic.feedback_commands, name="feedback")
+application.add_typer(audit.commands, name="audit")

@@ -1,0 +1,1 @@
+"""The services' routes as calls; which routes exist is in docs/http-api.md."""

@@ -1,0 +1,22 @@
+"""The drift-monitor's routes that people use: drift and feedback."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from isogloss.adapters.http import Service
+
+
+class DriftMonitor:
+    """What is known of a model's traffic, with the operator's token."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def drift(self, model: str) -> Any:
+        """Return every version's signals and the findings."""
+        return self._service.get(f"/v1/models/{model}/drift")
+
+    def feedback(self, items: Sequence[tuple[str, str]]) -> Any:
+        """Send (request id, true label) pairs."""
+        rows = [{"request_id": request_id, "label": label} for request_id, label in items]
+        return self._service.post("/v1/feedback", {"items": rows})

@@ -1,0 +1,70 @@
+"""The registry-proxy's routes that people use: policies, versions, Transitions, the ledger."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from isogloss.adapters.http import Service
+
+
+@dataclass(frozen=True)
+class WaiverRequest:
+    """One Gate to be let pass on one move of one version, until a time in epoch seconds."""
+
+    digest: str
+    gate: str
+    move: str
+    reason: str
+    expires_at: float
+
+
+class RegistryProxy:
+    """The ledger's door, with the operator's token."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def put_policy(self, model: str, policy: bytes) -> Any:
+        """Record a model's gate policy; idempotent."""
+        headers = {"Content-Type": "application/yaml"}
+        path = f"/v1/models/{model}/policy"
+        return self._service.send("PUT", path, content=policy, headers=headers).json()
+
+    def models(self) -> list[Any]:
+        """Return the state of every model."""
+        return list(self._service.get("/v1/models")["models"])
+
+    def model(self, model: str) -> Any:
+        """Return one model's state."""
+        return self._service.get(f"/v1/models/{model}")
+
+    def version(self, model: str, reference: str) -> Any:
+        """Return one version by number or digest."""
+        return self._service.get(f"/v1/models/{model}/versions/{reference}")
+
+    def register(self, model: str, run_id: str, artifact_path: str) -> Any:
+        """Copy a run's artifact in and record it as a version; idempotent by digest."""
+        body = {"run_id": run_id, "artifact_path": artifact_path}
+        return self._service.post(f"/v1/models/{model}/versions", body)
+
+    def why(self, model: str, reference: str) -> Any:
+        """Return the Verdict on the next move forward; nothing is recorded."""
+        return self._service.get(f"/v1/models/{model}/versions/{reference}/why")
+
+    def promote(self, model: str, reference: str, to: str) -> Any:
+        """Ask for a Transition of a version, as of the model's sequence at this moment."""
+        state = self.model(model)
+        digest = self.version(model, reference)["digest"]
+        body = {"digest": digest, "to": to, "expected_seq": state["seq"]}
+        return self._service.post(f"/v1/models/{model}/transitions", body)
+
+    def waive(self, model: str, waiver: WaiverRequest) -> Any:
+        """Record a waiver."""
+        return self._service.post(f"/v1/models/{model}/waivers", asdict(waiver))
+
+    def history(self, model: str) -> list[Any]:
+        """Return a model's ledger entries, oldest first."""
+        return list(self._service.get(f"/v1/models/{model}/history")["entries"])
+
+    def verify(self) -> Any:
+        """Have the ledger's chain walked."""
+        return self._service.get("/v1/ledger/verify")

@@ -1,0 +1,63 @@
+"""The rollout-controller's routes: start, pause, resume, abort, roll back, and watch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from isogloss.adapters.http import Service
+from isogloss.adapters.processes import now, pause
+from isogloss.failures import Refused
+
+ENDED = frozenset({"SUCCEEDED", "ABORTED", "ROLLED_BACK"})
+_LOOK_EVERY_SECONDS = 0.25
+
+
+class RolloutController:
+    """The one entry for moving traffic, with the operator's token."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def status(self, model: str) -> Any:
+        """Return what is served, where the traffic goes, and why."""
+        return self._service.get(f"/v1/models/{model}")
+
+    def start(self, model: str, reference: str) -> Any:
+        """Begin a Rollout of a version in STAGING."""
+        return self._service.post(f"/v1/models/{model}/rollouts", {"version": reference})
+
+    def tell_current(self, model: str, verb: str, reason: str) -> Any:
+        """Pause, resume or abort the Rollout that is under way."""
+        return self._service.post(f"/v1/models/{model}/rollouts/current/{verb}", {"reason": reason})
+
+    def rollback(self, model: str, reason: str, to: str | None = None) -> Any:
+        """Return the traffic to the Baseline, or to an earlier Production."""
+        body = {"reason": reason} | ({"to": to} if to else {})
+        return self._service.post(f"/v1/models/{model}/rollback", body)
+
+    def watch(self, model: str, limit_seconds: float) -> Iterator[Any]:
+        """Yield the status at every change until the Rollout has ended.
+
+        Raises Refused when it takes longer than the limit.
+        """
+        deadline = now() + limit_seconds
+        shown = None
+        while True:
+            status = self.status(model)
+            if (seen := _visible(status)) != shown:
+                shown = seen
+                yield status
+            if status["phase"] in ENDED or status["phase"] is None:
+                return
+            if now() > deadline:
+                raise Refused(
+                    f"the rollout of {model} is still {status['phase']} after "
+                    f"{limit_seconds:.0f} s; isogloss rollout watch {model} goes on watching, "
+                    f"isogloss rollout abort {model} ends it"
+                )
+            pause(_LOOK_EVERY_SECONDS)
+
+
+def _visible(status: Any) -> tuple[Any, ...]:
+    outcome = (status.get("verdict") or {}).get("outcome")
+    route = tuple(status.get("route", {}).items())
+    return status["phase"], status["step"], status["paused"], outcome, route

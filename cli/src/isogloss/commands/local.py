@@ -1,0 +1,99 @@
+"""up, down, status, serve: the processes of the platform on this machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isogloss.addresses import PortWishes, read_single_ports
+from isogloss.down import stop_platform
+from isogloss.launches import PlatformOptions
+from isogloss.output import Format, FormatOption, Table, say, short, show, show_table
+from isogloss.serve import serve_artifact
+from isogloss.status import PlatformStatus, platform_status
+from isogloss.up import start_platform
+
+PortOption = Annotated[
+    list[str], typer.Option("--port", metavar="NAME=NUMBER", help="One port; may be repeated.")
+]
+PortsFromOption = Annotated[
+    int | None, typer.Option(min=1024, max=65000, help="Take all ports in a row from here.")
+]
+PortOffsetOption = Annotated[
+    int, typer.Option(envvar="ISOGLOSS_PORT_OFFSET", help="Add this to every default port.")
+]
+
+
+def add_to(application: typer.Typer) -> None:
+    """Join this module's commands to the tree."""
+    application.command(epilog="Example: isogloss up --port gateway=8081")(up)
+    application.command(epilog="Example: isogloss down")(down)
+    application.command(epilog="Example: isogloss status -o json")(status)
+    application.command(epilog="Example: isogloss serve --artifact ./model --port 8000")(serve)
+
+
+def up(
+    ctx: typer.Context,
+    port: PortOption = [],  # noqa: B006 - typer reads the default, nobody changes it
+    ports_from: PortsFromOption = None,
+    port_offset: PortOffsetOption = 0,
+    drift_window_seconds: Annotated[
+        float | None, typer.Option(min=1, help="Window of the drift-monitor; its own default else.")
+    ] = None,
+) -> None:
+    """Start the platform: what runs stays, what is dead is started again."""
+    wishes = PortWishes(port_offset, ports_from, read_single_ports(port))
+    started = start_platform(ctx.obj, wishes, PlatformOptions(drift_window_seconds))
+    if not started.new:
+        say("everything runs already")
+    show_table(address_table(started.addresses.ports))
+
+
+def down(ctx: typer.Context) -> None:
+    """Stop everything that runs from this home, predictors and jobs too."""
+    if not stop_platform(ctx.obj):
+        say(f"nothing of {ctx.obj.root} is running")
+
+
+def status(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None:
+    """Show each process and each model; exits 1 unless every process is ready."""
+    found = platform_status(ctx.obj)
+    show(found.to_dict(), output, lambda: _process_table(found))
+    if output is Format.TABLE and found.models:
+        show_table(_model_table(found))
+    if not found.ready:
+        raise typer.Exit(1)
+
+
+def serve(
+    ctx: typer.Context,
+    artifact: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Its directory.")],
+    model: Annotated[str, typer.Option(help="The model's name in the routes.")] = "model",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the predict routes.")] = 8000,
+) -> None:
+    """Serve one artifact directory: one predictor, nothing else, until Ctrl-C."""
+    raise typer.Exit(serve_artifact(ctx.obj, artifact, model, port))
+
+
+def address_table(ports: Mapping[str, int]) -> Table:
+    """Return where everything listens."""
+    shown = [name for name in ports if name != "predictors"]
+    return Table(("what", "address"), [(name, f"http://127.0.0.1:{ports[name]}") for name in shown])
+
+
+def _process_table(found: PlatformStatus) -> Table:
+    rows = [(p.name, p.state, str(p.pid or "-"), p.address, p.reason) for p in found.processes]
+    return Table(("process", "state", "pid", "address", "reason"), rows)
+
+
+def _model_table(found: PlatformStatus) -> Table:
+    rows = []
+    for model in found.models:
+        state, serving = model["state"], model["serving"] or {}
+        held = next((v for v in state["versions"] if v["stage"] == "PRODUCTION"), None)
+        production = f"{held['number']} ({short(held['digest'])})" if held else "-"
+        route = serving.get("route") or {}
+        traffic = " ".join(f"{key}={value}" for key, value in route.items() if value)
+        rows.append((state["name"], production, str(serving.get("phase") or "-"), traffic or "-"))
+    return Table(("model", "production", "rollout", "route"), rows)

@@ -1,0 +1,144 @@
+"""models: versions, where they stand, why they do not stand further, and what happened."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from isogloss.adapters.processes import now
+from isogloss.clients.registry_proxy import WaiverRequest
+from isogloss.connections import connect
+from isogloss.failures import Refused
+from isogloss.output import Format, FormatOption, Table, say, short, show
+from isogloss.verdicts import verdict_lines
+
+commands = typer.Typer(no_args_is_help=True, help="Versions: where they stand, and why.")
+VersionArgument = Annotated[str, typer.Argument(help="Its number or digest.")]
+
+
+@commands.command("list", epilog="Example: isogloss models list -o json")
+def list_models(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None:
+    """List every model's versions with their Stages."""
+    states = connect(ctx.obj).registry.models()
+    show(states, output, lambda: Table(_COLUMNS, [row for s in states for row in _rows(s)]))
+
+
+@commands.command("show", epilog="Example: isogloss models show sentiment")
+def show_one(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
+    """Show one model: its versions, and its Rollout in JSON and YAML."""
+    state = connect(ctx.obj).registry.model(model)
+    show(state, output, lambda: Table(_COLUMNS, _rows(state)))
+
+
+@commands.command(epilog="Example: isogloss models register sentiment 0f3a8c...")
+def register(
+    ctx: typer.Context,
+    model: str,
+    run: Annotated[str, typer.Argument(help="The MLflow run's id.")],
+    artifact_path: Annotated[str, typer.Option(help="The model's path in the run.")] = "model",
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Copy a run's model into the registry as a version; the same bytes are the same version."""
+    answer = connect(ctx.obj).registry.register(model, run, artifact_path)
+    rows = [_row(model, answer["version"])]
+    show(answer, output, lambda: Table(_COLUMNS, rows))
+
+
+@commands.command(epilog="Example: isogloss models promote sentiment 2 --to STAGING")
+def promote(
+    ctx: typer.Context,
+    model: str,
+    version: VersionArgument,
+    to: Annotated[str, typer.Option(help="STAGING or ARCHIVED.")] = "STAGING",
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Ask for a Transition; the Gates' Verdict is printed, and exit 1 means it was refused."""
+    try:
+        answer = connect(ctx.obj).registry.promote(model, version, to.upper())
+    except Refused as refused:
+        for line in verdict_lines(refused.problem.get("verdict")):
+            say(line)
+        raise
+    for line in verdict_lines(answer["verdict"]):
+        say(line)
+    show(answer, output, lambda: Table(_COLUMNS, [_row(model, answer["version"])]))
+
+
+@commands.command(epilog="Example: isogloss models why sentiment 2")
+def why(
+    ctx: typer.Context, model: str, version: VersionArgument, output: FormatOption = Format.TABLE
+) -> None:
+    """Say what the Gates of its next move forward answer; exits 1 unless they PASS."""
+    answer = connect(ctx.obj).registry.why(model, version)
+    verdict = answer["verdict"] or {"outcome": "-", "reasons": []}
+    reasons = [(r["gate"], r["outcome"], r["text"]) for r in verdict["reasons"]]
+    show(answer, output, lambda: Table(("gate", "outcome", "reason"), reasons))
+    if output is Format.TABLE:
+        say(f"{answer['move']}: {verdict['outcome']}")
+    if verdict["outcome"] != "PASS":
+        raise typer.Exit(1)
+
+
+@commands.command(epilog="Example: isogloss models history sentiment")
+def history(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
+    """Show a model's ledger: who did what, when, and why."""
+    entries = connect(ctx.obj).registry.history(model)
+    show(entries, output, lambda: Table(("seq", "time", "kind", "by", "what"), _told(entries)))
+
+
+@commands.command(
+    epilog="Example: isogloss models waive sentiment 3 --gate offline-quality "
+    "--move 'REGISTERED->STAGING' --reason 'drill 7' --hours 1"
+)
+def waive(
+    ctx: typer.Context,
+    model: str,
+    version: VersionArgument,
+    gate: Annotated[str, typer.Option(help="The one Gate it stands in for.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays in the ledger.")],
+    move: Annotated[str, typer.Option(help="The one move.")] = "REGISTERED->STAGING",
+    hours: Annotated[float, typer.Option(min=0.01, max=720, help="Until it expires.")] = 1.0,
+) -> None:
+    """Let one Gate pass on one move of one version for a time; recorded, never for PRODUCTION."""
+    registry = connect(ctx.obj).registry
+    digest = registry.version(model, version)["digest"]
+    waiver = WaiverRequest(digest, gate, move, reason, now() + hours * 3600)
+    answer = registry.waive(model, waiver)
+    say(f"waived {gate} on {move} for version {version} of {model}: {answer['evidence']}")
+
+
+_COLUMNS = ("model", "version", "stage", "digest", "family", "registered")
+
+
+def _rows(state: Any) -> list[Sequence[str]]:
+    return [_row(state["name"], version) for version in state["versions"]]
+
+
+def _row(model: str, version: Any) -> Sequence[str]:
+    family = str(version["metadata"].get("family") or version["metadata"].get("format") or "-")
+    registered = _clock(version["registered_at"])
+    digest = short(version["digest"])
+    return model, str(version["number"]), version["stage"], digest, family, registered
+
+
+def _told(entries: Sequence[Any]) -> list[Sequence[str]]:
+    return [
+        (str(e["seq"]), _clock(e["time"]), e["kind"], e["actor"], _what(e["body"])) for e in entries
+    ]
+
+
+def _what(body: Any) -> str:
+    said = []
+    if "before" in body and "after" in body and isinstance(body["after"], str):
+        said.append(f"{body['before']}->{body['after']}")
+    if isinstance(rollout := body.get("rollout"), dict):
+        said.append(f"{rollout['phase']} step {rollout['step']} of {short(rollout['candidate'])}")
+    if isinstance(digest := body.get("digest"), str):
+        said.append(short(digest))
+    said += [str(body[key]) for key in ("gate", "move", "reason", "kind") if body.get(key)]
+    return ", ".join(said)
+
+
+def _clock(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,115 @@
+"""apply, data, train, evaluate: from a project's files to a measured version."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isogloss.apply import apply_project
+from isogloss.connections import connect
+from isogloss.evaluate import evaluate_version
+from isogloss.jobs import run_job
+from isogloss.output import Format, FormatOption, Table, say, short, show
+from isogloss.projects import load_project
+from isogloss.train import TrainingRequest, training_arguments
+
+ProjectArgument = Annotated[
+    Path, typer.Argument(exists=True, file_okay=False, help="Directory of the project.")
+]
+data_commands = typer.Typer(no_args_is_help=True, help="A project's data: checks and sets.")
+
+
+def add_to(application: typer.Typer) -> None:
+    """Join this module's commands to the tree."""
+    application.command(epilog="Example: isogloss apply examples/sentiment")(apply)
+    application.command(
+        epilog="Example: isogloss train examples/sentiment --family tfidf_linear --set C=8"
+    )(train)
+    application.command(epilog="Example: isogloss evaluate sentiment 2")(evaluate)
+
+
+def apply(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    policy: Annotated[Path | None, typer.Option(help="A gate policy instead of its own.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Send a project's gate policy and ServedModel to the platform."""
+    applied = apply_project(ctx.obj, connect(ctx.obj), load_project(project, policy))
+    row = (applied["model"], short(applied["policy"]), str(applied["seq"]))
+    show(applied, output, lambda: Table(("model", "policy", "sequence"), [row]))
+
+
+@data_commands.command(epilog="Example: isogloss data check examples/sentiment")
+def check(
+    ctx: typer.Context, project: ProjectArgument, output: FormatOption = Format.TABLE
+) -> None:
+    """Check a project's data against its dataset.yaml and prepare it; exits 1 on a FAIL."""
+    result = run_job(ctx.obj, ["check-data", str(project)], say, may_fail=True)
+    show(result, output, lambda: _check_table(result))
+    if result["outcome"] != "PASS":
+        raise typer.Exit(1)
+
+
+@data_commands.command(epilog="Example: isogloss data split examples/sentiment -o json")
+def split(
+    ctx: typer.Context, project: ProjectArgument, output: FormatOption = Format.TABLE
+) -> None:
+    """Prepare a project's data and show the sets it was split into, by digest."""
+    result = run_job(ctx.obj, ["check-data", str(project)], say)
+    show(result, output, lambda: _set_table(result))
+
+
+def train(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    family: Annotated[str, typer.Option(help="tfidf_linear or keras_embedding.")],
+    setting: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the family.")
+    ] = [],  # noqa: B006 - typer reads the default, nobody changes it
+    rows: Annotated[int | None, typer.Option(min=1, help="Only so many training rows.")] = None,
+    flip_labels: Annotated[
+        bool, typer.Option("--flip-labels", help="Teach the opposite, for a drill.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Train one model family on the prepared data; the run is logged to MLflow."""
+    request = TrainingRequest(project, family, tuple(setting), rows, flip_labels)
+    result = run_job(ctx.obj, training_arguments(request), say)
+    show(result, output, lambda: _run_table(result))
+
+
+def evaluate(
+    ctx: typer.Context,
+    model: str,
+    version: Annotated[str, typer.Argument(help="Its number or digest.")],
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Measure a version over HTTP beside the one in PRODUCTION, and post the signed Evidence."""
+    result = evaluate_version(ctx.obj, connect(ctx.obj), model, version, say)
+    show(result, output, lambda: _document_table(result))
+
+
+def _check_table(result: Any) -> Table:
+    rows = [(c["outcome"], c["name"], c["text"]) for c in result["checks"]]
+    return Table(("outcome", "check", "found"), rows)
+
+
+def _set_table(result: Any) -> Table:
+    rows = [
+        (name, str(held.get("rows", "-")), short(held["digest"]))
+        for name, held in result["sets"].items()
+    ]
+    return Table(("set", "rows", "digest"), rows)
+
+
+def _run_table(result: Any) -> Table:
+    metrics = [(name, f"{value:.4f}") for name, value in sorted(result["metrics"].items())]
+    named = [(key, str(result[key])) for key in ("run_id", "artifact_path", "digest")]
+    return Table(("of the run", "value"), [*named, *metrics])
+
+
+def _document_table(result: Any) -> Table:
+    return Table(
+        ("of the evaluation", "value"), [(key, str(value)) for key, value in result.items()]
+    )

@@ -1,0 +1,95 @@
+"""rollout: moving traffic to a version, and back."""
+
+from typing import Annotated, Any
+
+import typer
+
+from isogloss.adapters.processes import now
+from isogloss.connections import connect
+from isogloss.output import Format, FormatOption, Table, say, show
+from isogloss.rollout_lines import status_line
+from isogloss.verdicts import verdict_lines
+
+commands = typer.Typer(no_args_is_help=True, help="Moving traffic to a version, and back.")
+ReasonOption = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
+
+
+@commands.command(epilog="Example: isogloss rollout start sentiment 2 --watch")
+def start(
+    ctx: typer.Context,
+    model: str,
+    version: Annotated[str, typer.Argument(help="Its number or digest.")],
+    follow: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
+) -> None:
+    """Begin a Rollout of a version that stands in STAGING."""
+    answer = connect(ctx.obj).controller.start(model, version)
+    say(f"rollout {answer['rollout']} of version {version} of {model} has begun")
+    if follow:
+        watch(ctx, model)
+
+
+@commands.command(epilog="Example: isogloss rollout watch sentiment --limit 3600")
+def watch(
+    ctx: typer.Context,
+    model: str,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds to watch at most.")] = 86400,
+) -> None:
+    """Print every change until the Rollout has ended; exits 1 unless it SUCCEEDED."""
+    began = now()
+    status: Any = {}
+    for status in connect(ctx.obj).controller.watch(model, limit):
+        say(f"{now() - began:7.1f} s  {status_line(status)}")
+    for line in verdict_lines(status.get("verdict")):
+        say(line)
+    if status["phase"] != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
+@commands.command(epilog="Example: isogloss rollout status sentiment -o yaml")
+def status(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
+    """Show what is served, where the traffic goes, and what the controller waits for."""
+    found = connect(ctx.obj).controller.status(model)
+    conditions = [
+        (c["type"], str(c["status"]), c["reason"], c["message"]) for c in found["conditions"]
+    ]
+    if output is Format.TABLE:
+        say(status_line(found))
+    show(found, output, lambda: Table(("condition", "status", "reason", "message"), conditions))
+
+
+@commands.command(epilog="Example: isogloss rollout pause sentiment --reason 'asking the team'")
+def pause(ctx: typer.Context, model: str, reason: ReasonOption) -> None:
+    """Hold the Rollout where it is; a failing Candidate is still rolled back."""
+    _tell_current(ctx, model, "pause", reason)
+
+
+@commands.command(epilog="Example: isogloss rollout resume sentiment --reason 'they agreed'")
+def resume(ctx: typer.Context, model: str, reason: ReasonOption) -> None:
+    """Let a held Rollout go on."""
+    _tell_current(ctx, model, "resume", reason)
+
+
+@commands.command(epilog="Example: isogloss rollout abort sentiment --reason 'superseded'")
+def abort(ctx: typer.Context, model: str, reason: ReasonOption) -> None:
+    """End the Rollout; all traffic stays with, or goes back to, the Baseline."""
+    _tell_current(ctx, model, "abort", reason)
+
+
+@commands.command(epilog="Example: isogloss rollout rollback sentiment --reason 'complaints'")
+def rollback(
+    ctx: typer.Context,
+    model: str,
+    reason: ReasonOption,
+    to: Annotated[str | None, typer.Option(help="An earlier Production instead.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Return the traffic at once; the record follows as soon as the registry answers."""
+    answer = connect(ctx.obj).controller.rollback(model, reason, to)
+    rows = [(key, str(value)) for key, value in answer.items()]
+    show(answer, output, lambda: Table(("rollback", "value"), rows))
+
+
+def _tell_current(ctx: typer.Context, model: str, verb: str, reason: str) -> None:
+    connections = connect(ctx.obj)
+    connections.controller.tell_current(model, verb, reason)
+    say(status_line(connections.controller.status(model)))

@@ -1,0 +1,79 @@
+"""Measuring a version for its offline Gates: over HTTP, against the version in PRODUCTION.
+
+Both are served by predictors of their own, on free ports, for as long as the job runs: users'
+predictors are left alone, and their traffic does not disturb the latencies.
+"""
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from isogloss.adapters.processes import Processes
+from isogloss.adapters.sockets import free_ports
+from isogloss.addresses import Addresses
+from isogloss.connections import Connections
+from isogloss.homes import Home
+from isogloss.jobs import run_job
+from isogloss.launches import Launch
+from isogloss.up import await_page
+
+_READY_LIMIT_SECONDS = 120.0
+
+
+def evaluate_version(
+    home: Home,
+    connections: Connections,
+    model: str,
+    reference: str,
+    tell: Callable[[str], None],
+) -> Any:
+    """Measure, sign and post offline and latency Evidence of a version; return the job's result."""
+    candidate = connections.registry.version(model, reference)
+    production = production_of(connections.registry.model(model))
+    arguments = ["evaluate", "--model", model, "--version", candidate["digest"]]
+    served = {"--candidate-url": candidate["digest"]}
+    if production and production["digest"] != candidate["digest"]:
+        served["--baseline-url"] = production["digest"]
+    with ExitStack() as predictors:
+        for option, digest in served.items():
+            predictor = temporary_predictor(home, connections.addresses, model, digest)
+            arguments += [option, predictors.enter_context(predictor)]
+        return run_job(home, arguments, tell)
+
+
+def production_of(state: Mapping[str, Any]) -> Any | None:
+    """Return the version in PRODUCTION of a model's state, if there is one."""
+    return next((v for v in state["versions"] if v["stage"] == "PRODUCTION"), None)
+
+
+@contextmanager
+def temporary_predictor(home: Home, addresses: Addresses, model: str, digest: str) -> Iterator[str]:
+    """Serve one version on free ports for as long as the block lasts; yields its address."""
+    artifact = f"isogloss://{model}@{digest}"
+    settings = {
+        "MODEL": model,
+        "ARTIFACT": artifact,
+        "REGISTRY_URL": addresses.url("registry-proxy"),
+        "TOKEN_FILE": str(home.token("predictor")),
+        "CACHE_DIR": str(home.artifact_cache),
+    }
+    launch, url = predictor_launch(f"evaluated-{secrets.token_hex(3)}", addresses.host, settings)
+    running = Processes(home)
+    try:
+        running.start(launch.name, launch.command, launch.environment)
+        await_page(launch, running, _READY_LIMIT_SECONDS)
+        yield url
+    finally:
+        running.stop(launch.name)
+
+
+def predictor_launch(name: str, host: str, settings: Mapping[str, str]) -> tuple[Launch, str]:
+    """Return a predictor on two free ports, and the address that it predicts at."""
+    port, metrics_port = free_ports(host, 2)
+    own = {"HOST": host, "PORT": str(port), "METRICS_PORT": str(metrics_port)}
+    environment = {f"ISOGLOSS_INFERENCE_{k}": v for k, v in {**own, **settings}.items()}
+    command = (sys.executable, "-m", "inference")
+    ready_url = f"http://{host}:{metrics_port}/readyz"
+    return Launch(name, command, environment, ready_url, ()), f"http://{host}:{port}"

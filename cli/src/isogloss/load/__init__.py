@@ -1,0 +1,1 @@
+"""The load generator: sends real texts through the gateway and counts what came back."""

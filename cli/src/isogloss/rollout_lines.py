@@ -1,0 +1,32 @@
+"""A Rollout's status in one line."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from isogloss.output import short
+
+
+def status_line(status: Mapping[str, Any]) -> str:
+    """Say the phase, where the traffic goes, and what the last Verdict was."""
+    said = [str(status["phase"] or "no rollout yet")]
+    if status["phase"] == "CANARY":
+        said.append(f"step {status['step']}")
+    if status.get("paused"):
+        said.append(f"paused: {status['paused']}")
+    said.append(_route(status))
+    if verdict := status.get("verdict"):
+        said.append(f"Verdict {verdict['outcome']}")
+    return ", ".join(part for part in said if part)
+
+
+def _route(status: Mapping[str, Any]) -> str:
+    route = status.get("route") or {}
+    parts = []
+    for role in ("baseline", "candidate"):
+        digest = status.get(role)
+        for name, colour in (status.get("colours") or {}).items():
+            if colour and digest and colour.get("digest") == digest:
+                percent = route.get(name) or 0
+                copies = " and copies" if route.get("mirror") == name else ""
+                parts.append(f"{role} {short(digest)} {percent} %{copies}")
+    return ", ".join(parts)

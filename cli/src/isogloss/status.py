@@ -1,0 +1,92 @@
+"""What runs, what does not, why, and what to do: one row a process, one row a model."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from isogloss.adapters.gateway import envoy_binary
+from isogloss.adapters.http import unready_reason
+from isogloss.adapters.processes import Processes
+from isogloss.addresses import remembered_addresses
+from isogloss.connections import connect
+from isogloss.failures import Failure
+from isogloss.homes import Home
+from isogloss.launches import Launch, PlatformOptions, envoy_launch, platform_launches
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One process: `state` is ready, not ready, dead or stopped; `reason` says why not ready."""
+
+    name: str
+    state: str
+    pid: int | None
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlatformStatus:
+    """All processes and the models that are served."""
+
+    home: str
+    processes: tuple[ProcessStatus, ...]
+    models: tuple[Any, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether every process of the platform is ready."""
+        return all(process.state == "ready" for process in self.processes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {**asdict(self), "ready": self.ready}
+
+
+def platform_status(home: Home) -> PlatformStatus:
+    """Look at every process of the home and, where the platform answers, at its models."""
+    running = Processes(home)
+    addresses = remembered_addresses(home)
+    options = PlatformOptions()
+    launches = platform_launches(home, addresses, options)
+    launches.append(envoy_launch(home, addresses, envoy_binary()))
+    told = [_process_status(launch, running) for launch in launches]
+    known = {launch.name for launch in launches}
+    told += [_predictor_status(name, running) for name in running.names() if name not in known]
+    return PlatformStatus(str(home.root), tuple(told), tuple(_models(home)))
+
+
+def _process_status(launch: Launch, running: Processes) -> ProcessStatus:
+    record = running.find(launch.name)
+    if record is None:
+        recorded = launch.name in running.names()
+        state = "dead" if recorded else "stopped"
+        log = running.last_lines(launch.name, 1).strip() if recorded else "isogloss up starts it"
+        return ProcessStatus(launch.name, state, None, "-", log)
+    reason = unready_reason(launch.ready_url)
+    state = "not ready" if reason else "ready"
+    address = launch.ready_url.rpartition("/")[0]
+    return ProcessStatus(launch.name, state, record.pid, address, reason or "")
+
+
+def _predictor_status(name: str, running: Processes) -> ProcessStatus:
+    record = running.find(name)
+    if record is None:
+        last = running.last_lines(name, 1).strip()
+        return ProcessStatus(name, "dead", None, "-", last)
+    return ProcessStatus(name, "ready", record.pid, "-", "")
+
+
+def _models(home: Home) -> list[Any]:
+    try:
+        connections = connect(home)
+        states = connections.registry.models()
+    except Failure:
+        return []
+    return [_model(state, connections.controller) for state in states]
+
+
+def _model(state: Any, controller: Any) -> Any:
+    try:
+        return {"state": state, "serving": controller.status(state["name"])}
+    except Failure as failure:
+        return {"state": state, "serving": None, "reason": str(failure)}
