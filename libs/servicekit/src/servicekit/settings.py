@@ -57,8 +57,10 @@ def _unknown_variables(cls: type[ServiceSettings]) -> Iterator[str]:
     for variable in sorted(os.environ):
         if not variable.upper().startswith(prefix) or variable.upper() in known or not prefix:
             continue
-        close = difflib.get_close_matches(variable.upper(), known)
-        advice = f"did you mean {' or '.join(close)}?" if close else "unset it."
+        meant = variable.upper().removeprefix(prefix)
+        close = difflib.get_close_matches(meant, [name.removeprefix(prefix) for name in known])
+        named = " or ".join(prefix + name for name in close)
+        advice = f"did you mean {named}?" if close else "unset it."
         if _KUBERNETES_LINK.search(variable):
             advice += " In Kubernetes, set enableServiceLinks: false."
         yield f"{variable} is not a setting of this process: {advice}"
