@@ -2,7 +2,7 @@ import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from servicekit.settings import ServiceSettings, env_names, load_settings
+from servicekit.settings import CommaList, ServiceSettings, env_names, load_settings
 
 
 class GreeterSettings(ServiceSettings):
@@ -12,6 +12,7 @@ class GreeterSettings(ServiceSettings):
     name: str = Field(description="whom to greet")
     token: SecretStr = SecretStr("none")
     words: tuple[str, ...] = ()
+    slices: CommaList = ()
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +89,10 @@ def test_a_list_that_is_not_json_is_refused_by_name(monkeypatch, capsys):
     assert refusal(capsys) == [
         "ISOGLOSS_GREETER_WORDS is 'hello': a JSON list or object is expected."
     ]
+
+
+@pytest.mark.parametrize("written", ["domain, tier", '["domain", "tier"]'])
+def test_a_comma_list_is_read_in_both_forms(monkeypatch, written):
+    monkeypatch.setenv("ISOGLOSS_GREETER_SLICES", written)
+
+    assert load_settings(GreeterSettings).slices == ("domain", "tier")

@@ -6,18 +6,31 @@ setting that is silently ignored is found only in production. Nothing else reads
 """
 
 import difflib
+import json
 import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 # Kubernetes adds these for a Service whose name starts like the process's.
 _KUBERNETES_LINK = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT|_PORT_\d+_(TCP|UDP)|_PORT$")
+
+
+def _split_commas(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+# A setting that is written `a,b` (a JSON list is understood too).
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 
 
 class ServiceSettings(BaseSettings):
