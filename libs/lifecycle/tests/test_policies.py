@@ -131,3 +131,10 @@ def test_a_limit_that_cannot_be_missed_or_reached_is_refused(rule, reason):
 
     with pytest.raises(DocumentRefused, match=reason):
         read_policy(document)
+
+
+def test_a_list_where_a_choice_belongs_is_refused():
+    document = changed(lambda policy: policy.update(kind=["GatePolicy"]))
+
+    with pytest.raises(DocumentRefused, match="must be one of GatePolicy"):
+        read_policy(document)

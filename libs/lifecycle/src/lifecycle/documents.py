@@ -55,9 +55,9 @@ class Fields:
     def choice(self, key: str, allowed: Collection[str], default: str | None = None) -> str:
         """Read one of the allowed strings."""
         value = self._take(key, default)
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise self._refuse(key, value, "one of " + ", ".join(sorted(allowed)))
-        return str(value)
+        return value
 
     def items(self, key: str, default: Sequence[Any] | None = None) -> Sequence[Any]:
         """Read a list."""
