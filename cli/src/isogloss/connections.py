@@ -1,6 +1,7 @@
 """The services of one home, ready to be called."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from isogloss.adapters.http import Service
 from isogloss.addresses import Addresses, remembered_addresses
@@ -20,6 +21,14 @@ class Connections:
     controller: RolloutController
     drift: DriftMonitor
     gateway: Service
+    services: tuple[Service, ...]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for service in self.services:
+            service.close()
 
 
 def connect(home: Home) -> Connections:
@@ -30,12 +39,14 @@ def connect(home: Home) -> Connections:
         name: Service(name, addresses.url(name), token)
         for name in ("registry-proxy", "rollout-controller", "drift-monitor")
     }
+    gateway = Service("the gateway", addresses.url("gateway"))
     return Connections(
         addresses,
         RegistryProxy(services["registry-proxy"]),
         RolloutController(services["rollout-controller"]),
         DriftMonitor(services["drift-monitor"]),
-        Service("the gateway", addresses.url("gateway")),
+        gateway,
+        (*services.values(), gateway),
     )
 
 

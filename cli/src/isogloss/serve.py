@@ -29,12 +29,12 @@ def serve_artifact(home: Home, artifact: Path, model: str, port: int) -> int:
         say(f"{model} is served at http://{_HOST}:{port}/predict; Ctrl-C stops it")
         while (code := running.exit_status(record)) is None:
             pause(_LOOK_EVERY_SECONDS)
-        say(
-            f"the predictor ended by itself. The end of its log:\n{running.last_lines(launch.name)}"
-        )
-        return code
     except KeyboardInterrupt:
         say("stopped")
         return 0
+    else:
+        end = running.last_lines(launch.name)
+        say(f"the predictor ended by itself. The end of its log:\n{end}")
+        return code
     finally:
         running.stop(launch.name)

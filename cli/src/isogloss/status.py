@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from isogloss.adapters.gateway import envoy_binary
-from isogloss.adapters.http import unready_reason
+from isogloss.adapters.http import ReadyPage
 from isogloss.adapters.processes import Processes
 from isogloss.addresses import remembered_addresses
 from isogloss.connections import connect
@@ -62,7 +62,8 @@ def _process_status(launch: Launch, running: Processes) -> ProcessStatus:
         state = "dead" if recorded else "stopped"
         log = running.last_lines(launch.name, 1).strip() if recorded else "isogloss up starts it"
         return ProcessStatus(launch.name, state, None, "-", log)
-    reason = unready_reason(launch.ready_url)
+    with ReadyPage(launch.ready_url) as page:
+        reason = page.unready_reason()
     state = "not ready" if reason else "ready"
     address = launch.ready_url.rpartition("/")[0]
     return ProcessStatus(launch.name, state, record.pid, address, reason or "")
@@ -78,11 +79,11 @@ def _predictor_status(name: str, running: Processes) -> ProcessStatus:
 
 def _models(home: Home) -> list[Any]:
     try:
-        connections = connect(home)
-        states = connections.registry.models()
+        with connect(home) as connections:
+            states = connections.registry.models()
+            return [_model(state, connections.controller) for state in states]
     except Failure:
         return []
-    return [_model(state, connections.controller) for state in states]
 
 
 def _model(state: Any, controller: Any) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from isogloss.adapters import processes
 from isogloss.adapters.gateway import envoy_binary
-from isogloss.adapters.http import unready_reason
+from isogloss.adapters.http import ReadyPage
 from isogloss.adapters.processes import Processes
 from isogloss.adapters.sockets import is_free, port_owner
 from isogloss.addresses import (
@@ -65,7 +65,12 @@ def start_platform(home: Home, wishes: PortWishes, options: PlatformOptions) -> 
 def await_page(launch: Launch, running: Processes, limit_seconds: float) -> None:
     """Wait until a started process's readiness page says so; Refused with its log's end."""
     deadline = processes.now() + limit_seconds
-    while reason := unready_reason(launch.ready_url):
+    with ReadyPage(launch.ready_url) as page:
+        _await(page, launch, running, deadline)
+
+
+def _await(page: ReadyPage, launch: Launch, running: Processes, deadline: float) -> None:
+    while reason := page.unready_reason():
         if running.find(launch.name) is None:
             raise Refused(
                 f"{launch.name} stopped before it was ready. The end of its log:\n"
@@ -73,7 +78,7 @@ def await_page(launch: Launch, running: Processes, limit_seconds: float) -> None
             )
         if processes.now() > deadline:
             raise Refused(
-                f"{launch.name} is not ready after {limit_seconds:.0f} s ({reason}). "
+                f"{launch.name} is not ready in time ({reason}). "
                 f"The end of its log:\n{running.last_lines(launch.name)}"
             )
         processes.pause(_LOOK_EVERY_SECONDS)

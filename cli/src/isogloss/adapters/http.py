@@ -1,7 +1,7 @@
 """HTTP to one service: its refusals and its silence become the command's failures."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -46,21 +46,38 @@ class Service:
             raise self._refusal(response)
         return response
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
     def _refusal(self, response: httpx.Response) -> Refused:
         problem = _problem(response)
         detail = problem.get("detail") or response.text[:300] or response.reason_phrase
         return Refused(f"{self.name}: {detail} ({response.status_code})", problem)
 
 
-def unready_reason(url: str) -> str | None:
-    """Return None when a readiness page says ready, else why not in a few words."""
-    try:
-        response = httpx.get(url, timeout=3, trust_env=False)
-    except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
-    if response.is_success:
-        return None
-    return str(_problem(response).get("detail") or f"it answers {response.status_code}")
+class ReadyPage:
+    """A process's readiness page, looked at again and again while the block lasts."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx.Client(timeout=3, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def unready_reason(self) -> str | None:
+        """Return None when it says ready, else why not in a few words."""
+        try:
+            response = self._client.get(self._url)
+        except httpx.HTTPError as error:
+            return str(error) or type(error).__name__
+        if response.is_success:
+            return None
+        return str(_problem(response).get("detail") or f"it answers {response.status_code}")
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def apply(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Send a project's gate policy and ServedModel to the platform."""
-    applied = apply_project(ctx.obj, connect(ctx.obj), load_project(project, policy))
+    applied = apply_project(
+        ctx.obj, ctx.with_resource(connect(ctx.obj)), load_project(project, policy)
+    )
     row = (applied["model"], short(applied["policy"]), str(applied["seq"]))
     show(applied, output, lambda: Table(("model", "policy", "sequence"), [row]))
 
@@ -86,7 +88,7 @@ def evaluate(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Measure a version over HTTP beside the one in PRODUCTION, and post the signed Evidence."""
-    result = evaluate_version(ctx.obj, connect(ctx.obj), model, version, say)
+    result = evaluate_version(ctx.obj, ctx.with_resource(connect(ctx.obj)), model, version, say)
     show(result, output, lambda: _document_table(result))
 
 

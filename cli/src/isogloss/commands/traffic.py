@@ -27,7 +27,7 @@ def add_to(application: typer.Typer) -> None:
 
 def predict(ctx: typer.Context, text: str, output: FormatOption = Format.TABLE) -> None:
     """Send one text through the gateway, as a user does."""
-    answer = predict_one(connect(ctx.obj).gateway, text)
+    answer = predict_one(ctx.with_resource(connect(ctx.obj)).gateway, text)
     rows = [(key, str(value)) for key, value in answer.items()]
     show(answer, output, lambda: Table(("answer", "value"), rows))
 
@@ -53,7 +53,7 @@ def load(
     A request has failed unless its answer is 200. Exits 1 when any failed. Requests are due on a
     fixed schedule, so a slow server does not slow the load. SIGTERM and Ctrl-C end it with counts.
     """
-    addresses = connect(ctx.obj).addresses
+    addresses = ctx.with_resource(connect(ctx.obj)).addresses
     plan = LoadPlan(
         addresses.host,
         addresses.ports["gateway"],
@@ -74,14 +74,14 @@ def load(
 @feedback_commands.command(epilog="Example: isogloss feedback add 5f0c... positive")
 def add(ctx: typer.Context, request_id: str, label: str) -> None:
     """Tell the drift-monitor the true label of one answered request."""
-    answer = connect(ctx.obj).drift.feedback([(request_id, label)])
+    answer = ctx.with_resource(connect(ctx.obj)).drift.feedback([(request_id, label)])
     say(f"accepted {answer['accepted']}")
 
 
 @drift_commands.command(epilog="Example: isogloss drift status sentiment -o json")
 def status(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
     """Show the drift signals of each version and the findings; exits 1 when there is one."""
-    drift = connect(ctx.obj).drift.drift(model)
+    drift = ctx.with_resource(connect(ctx.obj)).drift.drift(model)
     show(drift, output, lambda: signal_table(drift))
     for finding in drift["findings"]:
         if output is Format.TABLE:

@@ -1,0 +1,163 @@
+import json
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from isogloss.__main__ import main
+from isogloss.application import application
+
+VERSION = {
+    "number": 1,
+    "digest": "sha256:" + "a" * 64,
+    "stage": "REGISTERED",
+    "registered_at": 1.0,
+    "lineage": {},
+    "metadata": {"family": "tfidf_linear"},
+    "evidence": {},
+    "waivers": [],
+}
+MODEL = {"name": "sentiment", "seq": 4, "versions": [VERSION], "rollout": None}
+REFUSAL = {
+    "type": "urn:isogloss:problem:gate-refused",
+    "detail": "the Gates of REGISTERED->STAGING answer FAIL",
+    "verdict": {
+        "outcome": "FAIL",
+        "reasons": [{"gate": "offline-quality", "outcome": "FAIL", "text": "macro_f1: too low"}],
+    },
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run_command(*arguments):
+        """Return (exit code, stdout, stderr) of the command."""
+        monkeypatch.setattr("sys.argv", ["isogloss", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run_command
+
+
+@pytest.fixture
+def in_home(run, served_home):
+    return lambda *arguments: run("--home", served_home.root, *arguments)
+
+
+def leaves(command, path=()):
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, sub in command.commands.items():
+        yield from leaves(sub, (*path, name))
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [pytest.param(*leaf, id=" ".join(leaf[0])) for leaf in leaves(get_command(application))],
+)
+def test_every_command_says_what_it_does_and_gives_an_example(path, command):
+    assert command.help
+    assert command.epilog.startswith(f"Example: isogloss {' '.join(path)}")
+
+
+def test_data_is_printed_as_table_json_or_yaml(in_home, server):
+    server.answers["GET", "/v1/models"] = (200, {}, {"models": [MODEL]})
+
+    code, table, _ = in_home("models", "list")
+    assert code == 0
+    assert table.splitlines()[0].split()[:3] == ["MODEL", "VERSION", "STAGE"]
+    assert "sentiment  1        REGISTERED  aaaaaaaaaaaa" in table
+    assert json.loads(in_home("models", "list", "-o", "json")[1]) == [MODEL]
+    assert yaml.safe_load(in_home("models", "list", "-o", "yaml")[1]) == [MODEL]
+
+
+def test_a_refused_promotion_exits_1_with_every_reason(in_home, server):
+    digest = VERSION["digest"]
+    server.answers["GET", "/v1/models/sentiment"] = (200, {}, MODEL)
+    server.answers["GET", "/v1/models/sentiment/versions/1"] = (200, {}, VERSION)
+    server.answers["POST", "/v1/models/sentiment/transitions"] = (409, {}, REFUSAL)
+
+    code, out, said = in_home("models", "promote", "sentiment", "1")
+
+    assert (code, out) == (1, "")
+    assert "FAIL offline-quality: macro_f1: too low" in said
+    assert "registry-proxy: the Gates of REGISTERED->STAGING answer FAIL (409)" in said
+    assert json.loads(server.seen[-1][3]) == {"digest": digest, "to": "STAGING", "expected_seq": 4}
+
+
+def test_a_home_without_a_platform_is_refused_and_says_what_to_do(run, home):
+    code, _, said = run("--home", home.root, "models", "list")
+    assert code == 1
+    assert "operator.token cannot be read" in said
+    assert "isogloss up" in said
+
+
+def test_nobody_listening_exits_3(in_home, served_home):
+    served_home.addresses.write_text('{"registry-proxy": 1}')
+
+    code, _, said = in_home("models", "list")
+
+    assert code == 3
+    assert "registry-proxy does not answer at http://127.0.0.1:1" in said
+    assert "isogloss up starts it" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["models", "promote"], ["nonsense"], ["up", "--port", "8081"], ["load", "texts.doc"]],
+    ids=["argument missing", "no such command", "port without a name", "unknown format"],
+)
+def test_a_wrong_call_exits_2(in_home, arguments):
+    assert in_home(*arguments)[0] == 2
+
+
+def test_a_drift_finding_exits_1_and_is_said(in_home, server):
+    drift = {"model": "sentiment", "versions": [], "findings": [{"text": "longer words"}]}
+    server.answers["GET", "/v1/models/sentiment/drift"] = (200, {}, drift)
+
+    code, _, said = in_home("drift", "status", "sentiment")
+
+    assert code == 1
+    assert "finding: longer words" in said
+
+
+def test_one_prediction_names_the_version_that_answered(in_home, server):
+    headers = {"x-model-version": VERSION["digest"], "x-request-id": "r1"}
+    server.answers["POST", "/predict"] = (200, headers, {"prediction": "positive", "scores": {}})
+
+    code, out, _ = in_home("predict", "Fine.", "-o", "json")
+
+    assert code == 0
+    assert json.loads(out)["version"] == VERSION["digest"]
+    assert json.loads(server.seen[-1][3]) == {"text": "Fine."}
+
+
+def test_a_broken_ledger_exits_1(in_home, server):
+    report = {"entries": 3, "head": "sha256:00", "problem": "entry 4 is missing"}
+    server.answers["GET", "/v1/ledger/verify"] = (200, {}, report)
+
+    code, out, _ = in_home("audit", "verify")
+
+    assert code == 1
+    assert "entry 4 is missing" in out
+
+
+def test_a_policy_with_an_unknown_field_is_refused_before_it_is_sent(in_home, server, tmp_path):
+    (tmp_path / "policy.yaml").write_text("kind: GatePolicy\nname: p\nversion: '1'\ngats: []\n")
+    (tmp_path / "served-model.yaml").write_text("kind: ServedModel\n")
+
+    code, _, said = in_home("apply", tmp_path)
+
+    assert code == 1
+    assert "policy." in said
+    assert server.seen == []
+
+
+def test_nothing_to_stop_is_said(run, home):
+    code, _, said = run("--home", home.root, "down")
+
+    assert code == 0
+    assert "nothing of" in said
