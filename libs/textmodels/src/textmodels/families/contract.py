@@ -1,0 +1,61 @@
+"""What a family of models must offer, and what passes between it and the rest of the library.
+
+A family is a module: to add one, write it and name it in `textmodels.families.FAMILIES`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from textmodels.manifests import Manifest
+from textmodels.predictions import Predictor
+
+
+@dataclass(frozen=True)
+class Training:
+    """Labelled texts to learn from, and how to go about it."""
+
+    texts: Sequence[str]
+    labels: tuple[str, ...]
+    """The different labels, sorted: their order is that of the score columns."""
+    label_indices: Sequence[int]
+    """The truth of each text, as a position in `labels`."""
+    seed: int
+    """Fixes every random choice."""
+    report: Callable[[str], None]
+    """Told, in a line, what is being done."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that has just been built, ready to score and to be saved."""
+
+    family: str
+    labels: tuple[str, ...]
+    predictor: Predictor
+    params: Mapping[str, Any]
+    """Every parameter that had an effect, defaults included, as JSON values."""
+    training_log: list[dict[str, float]]
+    """One entry per epoch or pass."""
+    preprocessing: Mapping[str, Any]
+    """How a text becomes features, as JSON values: goes into the manifest."""
+    projection_seed: int
+
+
+class Family(Protocol):
+    """The shape of a family's module. Importing it must not import its engine."""
+
+    FILE_NAMES: frozenset[str]
+    """The files of its artifacts: all of them, always."""
+
+    def fit(self, training: Training, params: Mapping[str, Any]) -> Fitted:
+        """Build a model; ValueError when a parameter is unknown or out of range."""
+        ...
+
+    def pack(self, predictor: Any) -> Mapping[str, bytes]:
+        """Return the files of a predictor that this family fitted or unpacked."""
+        ...
+
+    def unpack(self, files: Mapping[str, bytes], manifest: Manifest) -> Predictor:
+        """Return the predictor; ArtifactError naming the file that is wrong."""
+        ...

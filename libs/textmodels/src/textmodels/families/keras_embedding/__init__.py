@@ -1,0 +1,20 @@
+"""Embedding, global max pooling, dense: trained by Keras, served by numpy with the same weights.
+
+`training` alone imports Keras. A process that loads and scores such a model never sees TensorFlow:
+Keras' predict() takes 50 ms for a text whose arithmetic takes 30 us.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textmodels.families.contract import Fitted, Training
+from textmodels.families.keras_embedding.files import FILE_NAMES, pack, unpack
+
+__all__ = ["FILE_NAMES", "fit", "pack", "unpack"]
+
+
+def fit(training: Training, params: Mapping[str, Any]) -> Fitted:
+    """Train on nine tenths of the texts, and keep the epoch that is best on the last tenth."""
+    from textmodels.families.keras_embedding.training import fit_network  # noqa: PLC0415 - the engine
+
+    return fit_network(training, params)

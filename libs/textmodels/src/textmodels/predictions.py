@@ -1,0 +1,63 @@
+"""What a model says about texts: one row per text, as columns.
+
+Columns, because a caller reports many rows at once; and no text in them, because what is
+reported about a text must not give the text away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROJECTION_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers for n texts over k labels, in the order of the texts."""
+
+    label_indices: NDArray[np.int64]
+    """[n] position of the answer in the predictor's labels."""
+    scores: NDArray[np.float32]
+    """[n, k] probability of each label; rows sum to 1."""
+    tokens: NDArray[np.int32]
+    """[n] word tokens the model read."""
+    out_of_vocabulary: NDArray[np.float32]
+    """[n] share of the text's shortest n-grams (words, mostly) the model has no feature for;
+    0 when there are none."""
+    truncated: NDArray[np.bool_]
+    """[n] the text was cut at the model's input limit."""
+    projection: NDArray[np.float16]
+    """[n, 64] fixed random projection of the L2-normalised feature vector."""
+
+    @classmethod
+    def empty(cls, labels: int) -> "Predictions":
+        """Return the answers for no text at all."""
+        return cls(
+            label_indices=np.zeros(0, np.int64),
+            scores=np.zeros((0, labels), np.float32),
+            tokens=np.zeros(0, np.int32),
+            out_of_vocabulary=np.zeros(0, np.float32),
+            truncated=np.zeros(0, np.bool_),
+            projection=np.zeros((0, PROJECTION_SIZE), np.float16),
+        )
+
+
+class Predictor(Protocol):
+    """A model ready to score. Safe to share between threads."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the score columns."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """The family's name in `textmodels.families.FAMILIES`."""
+        ...
+
+    def predict(self, texts: Sequence[str]) -> Predictions:
+        """Score any texts: none, empty ones and odd Unicode included."""
+        ...
