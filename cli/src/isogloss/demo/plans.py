@@ -1,0 +1,39 @@
+"""What a demo is asked to do, and the numbers that shape it, each with its reason."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from isogloss.addresses import PortWishes
+from isogloss.homes import Home
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Requests a second in each part of the story, on two cores that everything shares."""
+
+    usual: float = 60
+    """Leaves room for mirrored copies of every request, each scored a second time."""
+    shadow: float = 100
+    """Enough pairs for the label Gate within half a minute after its shortest duration."""
+    dear_shadow: float = 12
+    """What a version that needs tens of milliseconds for a text can still follow as a copy."""
+    busy: float = 250
+    """Too much for that version even at a canary's share; easy for the others."""
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """One demo. `rows` limits the training rows (None: all); `policy` stands in for the
+    project's own gate policy; `summary` is where the counts go as JSON (None: nowhere).
+    """
+
+    home: Home
+    project: Path
+    wishes: PortWishes
+    rows: int | None = None
+    policy: Path | None = None
+    summary: Path | None = None
+    traffic: Traffic = Traffic()
+    drift_window_seconds: float = 5
+    """An hour by default. A slice that has fewer than 200 rows by then waits for the next one."""
+    rollout_limit_seconds: float = 240
