@@ -63,7 +63,7 @@ class Verifier:
         try:
             payload_type, payload = envelope["payloadType"], _from_base64(envelope["payload"])
             message = _pre_authentication_encoding(payload_type, payload)
-            signatures = [(str(s["keyid"]), _from_base64(s["sig"])) for s in envelope["signatures"]]
+            signatures = [(s["keyid"], _from_base64(s["sig"])) for s in envelope["signatures"]]
             known = [(key_id, sig) for key_id, sig in signatures if key_id in self._keys]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise SignatureRefused(f"The envelope is malformed: {error!r}.") from error
@@ -72,7 +72,7 @@ class Verifier:
                 return payload_type, payload, key_id
         if known:
             raise SignatureRefused(f"The signature of key {known[0][0]} does not match.")
-        named = ", ".join(key_id for key_id, _ in signatures) or "nobody"
+        named = ", ".join(str(key_id) for key_id, _ in signatures) or "nobody"
         raise SignatureRefused(f"It is signed by {named}: no key in the trust file.")
 
 
