@@ -13,9 +13,9 @@ from isogloss.up import start_platform
 
 def test_a_taken_port_is_named_with_its_user_and_how_to_choose_another(home):
     ports = dict(zip(DEFAULT_PORTS, free_ports("127.0.0.1", len(DEFAULT_PORTS)), strict=True))
-    with socket.create_server(("127.0.0.1", ports["registry-proxy"])):
-        with pytest.raises(Refused) as refused:
-            start_platform(home, PortWishes(single=ports), PlatformOptions())
+    taken = socket.create_server(("127.0.0.1", ports["registry-proxy"]))
+    with taken, pytest.raises(Refused) as refused:
+        start_platform(home, PortWishes(single=ports), PlatformOptions())
 
     said = str(refused.value)
     assert f"port {ports['registry-proxy']} of registry-proxy is used by pid" in said

@@ -39,7 +39,7 @@ def roll_back_from_canary(story: Story) -> None:
         with ExitStack() as loads:
             loads.enter_context(story.loads.running(quiet))
             story.connections.controller.start(story.model, story.versions["dear"])
-            begun = set()
+            begun: set[str] = set()
 
             def send_more(status: Any) -> None:
                 if status["phase"] == "CANARY" and not begun:

@@ -16,12 +16,9 @@ def train_first(story: Story) -> Any:
     """Train the Keras family; the drills' bad versions train beside it, at lower priority."""
     plan = story.plan
     with story.narrator.step(3, "Train keras_embedding"):
-        for name, request in {
-            "flipped": TrainingRequest(
-                plan.project, "tfidf_linear", (), plan.rows, flip_labels=True
-            ),
-            "dear": TrainingRequest(plan.project, "char_linear", (), plan.rows),
-        }.items():
+        flipped = TrainingRequest(plan.project, "tfidf_linear", (), plan.rows, flip_labels=True)
+        dear = TrainingRequest(plan.project, "char_linear", (), plan.rows)
+        for name, request in (("flipped", flipped), ("dear", dear)):
             arguments = training_arguments(request)
             story.jobs[name] = start_job(plan.home, arguments, niceness=_NICENESS)
         request = TrainingRequest(plan.project, "keras_embedding", (), plan.rows)
