@@ -1,0 +1,1 @@
+"""Everything outside this process: packages, MLflow, the registry-proxy, predictors, git."""

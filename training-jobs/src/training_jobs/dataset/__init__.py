@@ -1,0 +1,1 @@
+"""From a user's `dataset.yaml` to checked, split, pinned rows."""

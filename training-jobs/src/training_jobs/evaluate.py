@@ -1,0 +1,145 @@
+"""The evaluate job: a version is measured where it is served, and the Evidence is handed in.
+
+It measures and signs; whether a Gate is passed is the registry-proxy's decision.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lifecycle.digests import NO_CONTENT, sha256_digest
+from lifecycle.evidence import PAYLOAD_TYPE, Evidence, Subjects
+from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.subjects import subjects_of
+from servicekit.callers import read_token
+from servicekit.signing import load_signer
+from training_jobs.adapters.predictors import HttpPredictor
+from training_jobs.adapters.registry import HttpRegistry
+from training_jobs.dataset.prepared import TEST, TRAIN, Lock, find_by_test_set, read_set
+from training_jobs.dataset.rows import NO_LABEL, Rows
+from training_jobs.gate.evaluation import Places, answer_sets, load_of, time_predictions
+from training_jobs.gate.row_answers import write_row_answers
+from training_jobs.gate.statements import Occasion, state_answers, state_latencies
+from training_jobs.ports import Registry
+from training_jobs.progress import tell
+from training_jobs.refusals import JobRefused
+from training_jobs.settings import TrainingSettings
+
+EXAMPLE = """example:
+  python -m training_jobs evaluate --model sentiment --version 2 \\
+    --candidate-url http://127.0.0.1:8402 --baseline-url http://127.0.0.1:8400
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The version to measure, what its Evidence must be bound to, and the policy of today."""
+
+    model: str
+    subjects: Subjects
+    policy: GatePolicy
+
+
+@dataclass(frozen=True)
+class PinnedSets:
+    """The prepared data set whose test set is pinned, with its labelled sets."""
+
+    lock: Lock
+    sets: dict[str, Rows]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Name the job's arguments."""
+    parser.add_argument("--model", required=True, help="the model's name")
+    parser.add_argument("--version", required=True, help="the version's number or digest")
+    parser.add_argument("--candidate-url", required=True, help="where that version is served")
+    parser.add_argument("--baseline-url", help="where the version in PRODUCTION is served")
+    parser.add_argument("--registry-url", help="the registry-proxy's address")
+
+
+def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
+    """Measure, sign and hand in; returns the result and the exit code."""
+    signer = load_signer(settings.signing_key)
+    token = read_token(settings.token_of("gate"))
+    registry = HttpRegistry(arguments.registry_url or settings.registry_url, token)
+    target = find_target(registry, arguments.model, arguments.version)
+    places = place_both(target, arguments.candidate_url, arguments.baseline_url)
+    pinned = load_pinned(settings.data, target.subjects.dataset)
+    evidence, row_answers = measure(target, places, pinned, settings.home / "evaluations")
+    posted = {
+        statement.kind.value: registry.post_evidence(
+            target.model, signer.sign(PAYLOAD_TYPE, statement.to_bytes())
+        )
+        for statement in evidence
+    }
+    return {
+        "job": "evaluate",
+        "model": target.model,
+        "digest": target.subjects.model,
+        "baseline": target.subjects.baseline,
+        "evidence": posted,
+        "row_answers": str(row_answers),
+    }, 0
+
+
+def find_target(registry: Registry, model: str, reference: str) -> Target:
+    """Ask the registry-proxy what to measure and what the Evidence must be bound to."""
+    state = registry.model_state(model)
+    version = state.find(reference)
+    if version is None:
+        known = ", ".join(str(v.number) for v in state.versions) or "none"
+        raise JobRefused(f"{model} has no version {reference!r}; its versions are: {known}")
+    content = registry.policy(model)
+    subjects = subjects_of(state, version)
+    if sha256_digest(content) != subjects.policy:
+        raise JobRefused(f"the gate policy of {model} was just replaced; run evaluate again")
+    return Target(model, subjects, read_policy(yaml.safe_load(content)))
+
+
+def place_both(target: Target, candidate_url: str, baseline_url: str | None) -> Places:
+    """Say where both versions are served; JobRefused when that cannot be told."""
+    model, subjects = target.model, target.subjects
+    candidate = HttpPredictor("candidate", candidate_url, model, subjects.model)
+    if subjects.baseline == NO_CONTENT:
+        if baseline_url is not None:
+            raise JobRefused(f"{model} has nothing in PRODUCTION; leave out --baseline-url")
+        return Places(candidate, None)
+    if baseline_url is None and subjects.baseline == subjects.model:
+        baseline_url = candidate_url
+    if baseline_url is None:
+        raise JobRefused(
+            f"{model} has {subjects.baseline} in PRODUCTION, and both must answer the same test "
+            "set; give --baseline-url"
+        )
+    return Places(candidate, HttpPredictor("baseline", baseline_url, model, subjects.baseline))
+
+
+def load_pinned(data: Path, test_set_digest: str) -> PinnedSets:
+    """Load the test set with that digest, and the other labelled sets prepared with it."""
+    directory, lock = find_by_test_set(data, test_set_digest)
+    names = [name for name in lock.sets if name != TRAIN]
+    sets = {name: read_set(directory, lock, name) for name in names}
+    return PinnedSets(
+        lock, {name: rows for name, rows in sets.items() if NO_LABEL not in rows.labels}
+    )
+
+
+def measure(
+    target: Target, places: Places, pinned: PinnedSets, kept_in: Path
+) -> tuple[list[Evidence], Path]:
+    """Measure everything; returns offline and latency Evidence and the file of row answers."""
+    answers = answer_sets(places, pinned.sets, pinned.lock, time.time, tell)
+    per_second = load_of(target.policy)
+    latencies = time_predictions(places, pinned.sets[TEST], per_second, tell)
+    now = time.time()
+    expires_at = now + target.policy.evidence_max_age_seconds
+    occasion = Occasion(target.model, target.subjects, now, expires_at)
+    statements = [
+        state_answers(occasion, answers, pinned.lock),
+        state_latencies(occasion, latencies, per_second),
+    ]
+    return statements, write_row_answers(kept_in, occasion, answers, pinned.lock.labels)

@@ -1,0 +1,1 @@
+"""The offline Gate's measurements: what was asked, counted, and stated as Evidence."""

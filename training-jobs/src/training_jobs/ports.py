@@ -1,0 +1,87 @@
+"""What the jobs need of the world, so that tests can stand in for it.
+
+Every method raises `Unreachable` when the other side does not answer, and `JobRefused` when it
+answers that it will not.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from lifecycle.model_states import ModelState
+
+
+class TrackedRun(Protocol):
+    """One run as it is being logged."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id at the tracking server."""
+        ...
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Log what the run was asked for."""
+        ...
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log numbers that the run measured."""
+        ...
+
+    def log_files(self, directory: Path) -> None:
+        """Log every file under a directory as artifacts, by their relative paths."""
+        ...
+
+
+class Tracker(Protocol):
+    """Where runs are logged."""
+
+    def run(
+        self, experiment: str, name: str, tags: Mapping[str, str]
+    ) -> AbstractContextManager[TrackedRun]:
+        """Open a run; it ends FINISHED, KILLED on an interrupt, FAILED on any other error."""
+        ...
+
+
+class Registry(Protocol):
+    """The registry-proxy, as the jobs use it."""
+
+    def model_state(self, model: str) -> ModelState:
+        """Return what the ledger says of a model."""
+        ...
+
+    def policy(self, model: str) -> bytes:
+        """Return the bytes of the model's gate policy."""
+        ...
+
+    def register(self, model: str, run_id: str, artifact_path: str) -> Mapping[str, Any]:
+        """Register a run's artifact; returns the version and whether it is new."""
+        ...
+
+    def post_evidence(self, model: str, envelope: Mapping[str, Any]) -> str:
+        """Hand in signed Evidence; returns its digest."""
+        ...
+
+
+class PredictorConnection(Protocol):
+    """One connection to a running inference service; every answer is the right version's."""
+
+    def labels(self, texts: Sequence[str]) -> list[str]:
+        """Return the labels of a batch of texts."""
+        ...
+
+    def is_answered(self, text: str) -> bool:
+        """Ask for one prediction; tell whether it was given (a full queue is a no)."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class PredictorPlace(Protocol):
+    """Where a version is served."""
+
+    def connect(self) -> PredictorConnection:
+        """Open a connection of its own, for one thread."""
+        ...

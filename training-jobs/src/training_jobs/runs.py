@@ -1,0 +1,192 @@
+"""One training run: what is fitted, on which rows, how it is judged, and all that is logged.
+
+Only the training part is learnt from; the test set and the other sets are answered afterwards.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sklearn.metrics import classification_report
+
+from lifecycle.digests import NO_CONTENT
+from textmodels.artifacts import Manifest, save_artifact
+from textmodels.families import Fitted, fit_family
+from textmodels.verification import VerificationError
+from training_jobs.adapters.commits import Commit
+from training_jobs.dataset.prepared import TEST, Lock
+from training_jobs.dataset.rows import Rows
+from training_jobs.names import run_name
+from training_jobs.plans import Plan, Recipe
+from training_jobs.ports import TrackedRun, Tracker
+from training_jobs.progress import Tell
+from training_jobs.refusals import JobRefused
+from training_jobs.reports.answers import Answers, ask
+from training_jobs.reports.confusion_matrix import draw_confusion_matrix
+from training_jobs.reports.environment import write_environment
+from training_jobs.reports.scores import confusions, metrics
+from training_jobs.reports.tokenisation import tokenisation_statistics
+
+ARTIFACT_PATH = "model"
+NO_PROMPT = "none"
+"""Prompt version of a model that is not prompted."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train. `flip_labels` makes a drill's bad version; `first_rows` keeps only so many
+    rows of the training part.
+    """
+
+    plan: Plan
+    recipe: Recipe
+    commit: Commit
+    image: str
+    flip_labels: bool = False
+    first_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The training part, and the labelled sets that are answered afterwards, `test` among them."""
+
+    lock: Lock
+    train: Rows
+    judged: Mapping[str, Rows]
+
+
+def train_and_log(
+    request: Request, data: PreparedData, tracker: Tracker, started: float, tell: Tell
+) -> dict[str, Any]:
+    """Run it all; returns the job's result. Nothing is logged as FINISHED unless all went well."""
+    plan, recipe = request.plan, request.recipe
+    name = run_name(plan.model, recipe.name, data.lock.version, request.commit.id, started)
+    with tracker.run(plan.model, name, _tags(request, data.lock)) as run:
+        tell(f"run {name}")
+        fitted = _fit(request, data, tell)
+        run.log_params(_params(fitted, request, data))
+        for step, entry in enumerate(fitted.training_log):
+            run.log_metrics({f"training/{key}": value for key, value in entry.items()}, step)
+        with tempfile.TemporaryDirectory() as directory:
+            manifest, measured = _judge(run, fitted, request, data, Path(directory))
+            run.log_metrics(measured)
+            tell("logging the artifacts")
+            run.log_files(Path(directory))
+    tell(f"macro-F1 {measured['f1_macro']:.4f} on the test set; {manifest.digest}")
+    return {
+        "job": "train",
+        "model": plan.model,
+        "family": recipe.name,
+        "run_id": run.run_id,
+        "run_name": name,
+        "artifact_path": ARTIFACT_PATH,
+        "digest": manifest.digest,
+        "metrics": measured,
+    }
+
+
+def _fit(request: Request, data: PreparedData, tell: Tell) -> Fitted:
+    rows = data.train.select(range(len(data.train))[: request.first_rows])
+    names = data.lock.labels
+    # A flipped label is the next one; with two labels, the other one.
+    shift = 1 if request.flip_labels else 0
+    labels = [names[(label + shift) % len(names)] for label in rows.labels]
+    recipe = request.recipe
+    try:
+        return fit_family(recipe.family, rows.texts, labels, recipe.params, request.plan.seed, tell)
+    except (ValueError, VerificationError) as error:
+        raise JobRefused(f"{recipe.name} cannot be trained: {error}") from error
+
+
+def _judge(
+    run: TrackedRun, fitted: Fitted, request: Request, data: PreparedData, directory: Path
+) -> tuple[Manifest, dict[str, float]]:
+    """Have every set answered; write the reports and the model into `directory`."""
+    labels = data.lock.labels
+    answers, reference = ask(fitted.predictor, data.judged[TEST], labels)
+    by_slice = confusions(answers, len(labels))
+    title = f"{request.plan.model} {request.recipe.name}, {data.lock.name} {data.lock.version}"
+    draw_confusion_matrix(by_slice["all"], labels, title, directory / "confusion_matrix.png")
+    statistics = {TEST: tokenisation_statistics(answers)}
+    for name in data.judged.keys() - {TEST}:
+        others, _ = ask(fitted.predictor, data.judged[name], labels)
+        by_slice[name] = confusions(others, len(labels))["all"]
+        statistics[name] = tokenisation_statistics(others)
+    _write_reports(directory, answers, data.lock, statistics)
+    lineage = _lineage(request, data.lock, run.run_id)
+    manifest = save_artifact(directory / ARTIFACT_PATH, fitted, lineage, reference)
+    return manifest, metrics(by_slice)
+
+
+def _write_reports(
+    directory: Path, answers: Answers, lock: Lock, statistics: Mapping[str, Any]
+) -> None:
+    environment = directory / "environment"
+    environment.mkdir()
+    _write_json(environment / "environment.json", write_environment(environment))
+    _write_json(directory / "dataset.lock.json", asdict(lock))
+    _write_json(directory / "tokenisation_statistics.json", statistics)
+    asked = {
+        "y_true": answers.rows.labels,
+        "y_pred": answers.predicted,
+        "labels": range(len(lock.labels)),
+        "target_names": lock.labels,
+        "digits": 4,
+        "zero_division": 0,
+    }
+    _write_json(
+        directory / "classification_report.json", classification_report(**asked, output_dict=True)
+    )
+    text = classification_report(**asked)
+    (directory / "classification_report.txt").write_text(text, encoding="utf-8")
+
+
+def _tags(request: Request, lock: Lock) -> dict[str, str]:
+    tags = {
+        "dataset": lock.name,
+        "dataset_version": lock.version,
+        "dataset_digest": lock.dataset_digest,
+        "test_set_digest": lock.test_set_digest,
+        "prompt_version": NO_PROMPT,
+        "commit": request.commit.id,
+        "family": request.recipe.name,
+        "task": lock.task,
+        "language": lock.language,
+        "owner": request.plan.owner,
+        "license": lock.license,
+    }
+    if request.commit.changed:
+        tags["uncommitted_changes"] = "true"
+    if request.flip_labels:
+        tags["drill"] = "flipped-labels"
+    if request.first_rows is not None:
+        tags["first_rows"] = str(request.first_rows)
+    return tags
+
+
+def _params(fitted: Fitted, request: Request, data: PreparedData) -> dict[str, str]:
+    rows = len(range(len(data.train))[: request.first_rows])
+    params = {"engine_family": fitted.family, "training_rows": rows, **fitted.params}
+    return {key: str(value) for key, value in params.items()}
+
+
+def _lineage(request: Request, lock: Lock, run_id: str) -> dict[str, str]:
+    lineage = {
+        "dataset": lock.name,
+        "dataset_version": lock.version,
+        "dataset_digest": lock.dataset_digest,
+        "test_set_digest": lock.test_set_digest,
+        "prompt_version": NO_PROMPT,
+        "prompt_digest": NO_CONTENT,
+        "commit": request.commit.id,
+        "run_id": run_id,
+        "image": request.image,
+    }
+    return lineage | ({"drill": "flipped-labels"} if request.flip_labels else {})
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,85 @@
+"""The train job: prepared data and a recipe of `train.yaml` in, a run in MLflow out."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from training_jobs.adapters.commits import commit_of
+from training_jobs.adapters.tracking import MlflowTracker
+from training_jobs.check_data import prepare_project
+from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
+from training_jobs.dataset.rows import NO_LABEL
+from training_jobs.dataset.specs import load_spec
+from training_jobs.plans import load_plan, with_settings
+from training_jobs.progress import tell
+from training_jobs.runs import PreparedData, Request, train_and_log
+from training_jobs.settings import TrainingSettings
+
+EXAMPLE = """example:
+  python -m training_jobs train examples/sentiment --family keras_embedding
+  python -m training_jobs train examples/sentiment --family tfidf_linear --set C=4.0 --rows 2000
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Name the job's arguments."""
+    parser.add_argument("project", type=Path, help="directory of dataset.yaml and train.yaml")
+    parser.add_argument("--family", required=True, help="one of the families in train.yaml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter of the family, over what train.yaml says; may be repeated",
+    )
+    parser.add_argument(
+        "--validation-share", type=float, help="short for --set validation_share=SHARE"
+    )
+    parser.add_argument(
+        "--rows", type=_positive, help="learn from the first so many rows of the training part"
+    )
+    parser.add_argument(
+        "--flip-labels",
+        action="store_true",
+        help="a drill: learn every label wrong, so that the version must be stopped later",
+    )
+    parser.add_argument("--tracking-uri", help="MLflow server (else MLFLOW_TRACKING_URI)")
+
+
+def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
+    """Train and log; returns the result and the exit code."""
+    plan = load_plan(arguments.project)
+    given = list(arguments.set)
+    if arguments.validation_share is not None:
+        given.append(f"validation_share={arguments.validation_share}")
+    request = Request(
+        plan=plan,
+        recipe=with_settings(plan.recipe(arguments.family), given),
+        commit=commit_of(arguments.project, settings.commit),
+        image=settings.image,
+        flip_labels=arguments.flip_labels,
+        first_rows=arguments.rows,
+    )
+    tracker = MlflowTracker(arguments.tracking_uri or settings.tracking_uri)
+    data = _prepared(arguments.project, settings)
+    return train_and_log(request, data, tracker, time.time(), tell), 0
+
+
+def _prepared(project: Path, settings: TrainingSettings) -> PreparedData:
+    spec = load_spec(project)
+    directory = directory_of(settings.data, spec.name, spec.version)
+    lock = read_lock(directory)
+    if lock is None or lock.spec_digest != spec.digest:
+        lock = prepare_project(project, spec, settings)
+    sets = {name: read_set(directory, lock, name) for name in lock.sets}
+    train = sets.pop(TRAIN)
+    labelled = {name: rows for name, rows in sets.items() if NO_LABEL not in rows.labels}
+    return PreparedData(lock, train, labelled)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return number
