@@ -75,6 +75,7 @@ THIRD_PARTY = {
         "mlflow",
         "numpy",
         "pandas",
+        "pydantic",
         "scipy",
         "sklearn",
         "yaml",
