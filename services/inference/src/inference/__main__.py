@@ -1,0 +1,25 @@
+"""Starts the process: `python -m inference`."""
+
+import sys
+
+from inference.app import run
+from inference.ports import ArtifactRefused
+from inference.settings import InferenceSettings
+from servicekit.callers import FileRefused
+from servicekit.logs import configure_logs
+from servicekit.settings import load_settings
+
+
+def main() -> None:
+    """Serve the version the environment names."""
+    settings = load_settings(InferenceSettings)
+    configure_logs("inference", settings.log_level)
+    try:
+        run(settings)
+    except (ArtifactRefused, FileRefused) as refused:
+        sys.stderr.write(f"{refused}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Composition: which adapters serve which ports, and in which order they start and stop.
+
+Nothing is decided here. The version loads while the ports already answer, so that /livez is true
+and /readyz tells what is being waited for.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import FastAPI
+
+from inference.adapters.artifact_directory import ArtifactDirectory
+from inference.adapters.drift_monitor import DriftMonitor
+from inference.adapters.registry_proxy import RegistryProxy
+from inference.envelope import App, Envelope
+from inference.events import BatchWriter
+from inference.load import load_when_available
+from inference.metrics import Metrics
+from inference.ports import ArtifactRefused, ArtifactSource, Clock
+from inference.predict import Desk, Serving
+from inference.report import Reporter
+from inference.routes import install_model_pages, install_prediction_routes
+from inference.score import ScoringQueue
+from inference.settings import InferenceSettings
+from servicekit.callers import read_owner_only, read_token
+from servicekit.problems import install_problem_pages
+from servicekit.process import Health, Listener, install_pages, run_apps
+
+_log = logging.getLogger(__name__)
+_CLOCK = Clock(wall=time.time, steady=time.perf_counter)
+_FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The parts of one process that something else can talk to."""
+
+    predictions: FastAPI
+    """The app behind `public`; its lifespan loads the version."""
+    public: App
+    pages: FastAPI
+    health: Health
+
+
+def run(settings: InferenceSettings) -> None:
+    """Serve until a signal; raises ArtifactRefused or FileRefused before any port is open."""
+    inference = compose(settings)
+    prefix, host = "ISOGLOSS_INFERENCE_", settings.host
+    listeners = [
+        Listener(inference.public, host, settings.port, f"{prefix}PORT"),
+        Listener(inference.pages, host, settings.metrics_port, f"{prefix}METRICS_PORT"),
+    ]
+    run_apps(listeners, inference.health, settings.shutdown_delay_seconds)
+
+
+def compose(settings: InferenceSettings) -> Inference:
+    """Build the parts; raises ArtifactRefused or FileRefused."""
+    life = _Life(settings)
+    predictions = FastAPI(openapi_url=None, lifespan=life.lead)
+    pages = FastAPI(openapi_url=None)
+    desk = Desk(life.serving, life.metrics, _CLOCK)
+    for app in (predictions, pages):
+        install_problem_pages(app)
+    install_prediction_routes(predictions, desk, settings)
+    install_model_pages(predictions, desk, settings, life.health)
+    install_pages(predictions, life.health, None)
+    install_pages(pages, life.health, life.metrics.registry)
+    public = Envelope(predictions, life.source.digest, _new_id)
+    return Inference(predictions, public, pages, life.health)
+
+
+class _Life:
+    """What starts and stops with the predictions app."""
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        self.settings = settings
+        self.source = _artifact_source(settings)
+        self.health = Health()
+        self.health.mark("model", "loading")
+        self.metrics = Metrics(settings.slo_milliseconds)
+        self.serving = Serving()
+        self._sink = _event_sink(settings)
+        self._fingerprint_key = _fingerprint_key(settings)
+        self._reporter: Reporter | None = None
+
+    @contextlib.asynccontextmanager
+    async def lead(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Load while serving; at the end score what waits and send what is to be reported."""
+        loading = asyncio.create_task(self._become_ready())
+        yield
+        loading.cancel()
+        if self.serving.queue is not None:
+            await self.serving.queue.close()
+        if self._reporter is not None:
+            await self._reporter.close(_FLUSH_SECONDS_AT_THE_END)
+        if self._sink is not None:
+            await self._sink.close()
+
+    async def _become_ready(self) -> None:
+        try:
+            await self._serve_version()
+        except ArtifactRefused as refused:
+            self.health.fail(f"The version is not served: {refused}.")
+        except Exception:  # noqa: BLE001 - the task's edge: else the process would wait for ever
+            _log.exception("loading failed")
+            self.health.fail("The version is not served: loading failed, the log says how.")
+
+    async def _serve_version(self) -> None:
+        version = await load_when_available(
+            self.source, lambda reason: self.health.mark("model", reason)
+        )
+        manifest, model = version.manifest, self.settings.model
+        self._reporter = self._start_reporter(manifest.digest, manifest.labels)
+        self.serving.reporter = self._reporter
+        self.serving.queue = ScoringQueue(
+            version.predictor,
+            self.settings.queue_limit,
+            _CLOCK.steady,
+            self.metrics.queue_seconds.observe,
+        )
+        self.serving.version = version
+        self.metrics.observe_version(model, manifest.digest, manifest.family)
+        self.health.mark("model", None)
+        _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
+
+    def _start_reporter(self, digest: str, labels: tuple[str, ...]) -> Reporter | None:
+        if self._sink is None:
+            return None
+        writer = BatchWriter(self.settings.model, digest, labels, self._fingerprint_key, _new_id)
+        return Reporter(self._sink, writer, self.settings.event_queue_limit, self.metrics)
+
+
+def _artifact_source(settings: InferenceSettings) -> ArtifactSource:
+    if settings.digest is None:
+        return ArtifactDirectory(Path(settings.artifact))
+    return RegistryProxy(
+        _given(settings.registry_url),
+        _checked_token_file(settings),
+        settings.digest,
+        _given(settings.cache_dir),
+    )
+
+
+def _event_sink(settings: InferenceSettings) -> DriftMonitor | None:
+    if settings.drift_monitor_url is None:
+        return None
+    return DriftMonitor(settings.drift_monitor_url, _checked_token_file(settings))
+
+
+def _fingerprint_key(settings: InferenceSettings) -> bytes:
+    if settings.drift_monitor_url is None:
+        return b""
+    return read_owner_only(_given(settings.fingerprint_key_file)).strip().encode()
+
+
+def _checked_token_file(settings: InferenceSettings) -> Path:
+    path = _given(settings.token_file)
+    read_token(path)
+    return path
+
+
+def _given(setting: _T | None) -> _T:
+    if setting is None:
+        raise ValueError("a setting is missing that InferenceSettings should have required")
+    return setting
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

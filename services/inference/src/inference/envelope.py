@@ -1,0 +1,49 @@
+"""What every HTTP answer of this service carries: whose request it was and which version answered.
+
+The gateway sets `x-request-id` and overwrites a stranger's, since it joins pairs and feedback; one
+is minted where there is no gateway. A caller's own id is echoed as `x-client-request-id`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID = b"x-request-id"
+_CLIENT_REQUEST_ID = b"x-client-request-id"
+# Ids are echoed, kept and joined on: nothing long, nothing that needs escaping.
+_PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Envelope:
+    """An ASGI app around another that names request and version on all of its answers."""
+
+    def __init__(self, app: App, digest: str, new_id: Callable[[], str]) -> None:
+        self._app = app
+        self._version = (b"x-model-version", digest.encode())
+        self._new_id = new_id
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request; its id is in `scope["state"]["request_id"]`."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = {
+            name: value
+            for name, value in scope["headers"]
+            if name in (_REQUEST_ID, _CLIENT_REQUEST_ID) and _PLAIN_ID.fullmatch(value)
+        }
+        ids = given if _REQUEST_ID in given else given | {_REQUEST_ID: self._new_id().encode()}
+        headers = [self._version, *ids.items()]
+        scope["state"] = scope.get("state", {}) | {"request_id": ids[_REQUEST_ID].decode()}
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        await self._app(scope, receive, send_named)

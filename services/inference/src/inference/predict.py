@@ -1,0 +1,134 @@
+"""One request for predictions: from its texts to an answer, a count and events.
+
+Whatever happens to a request it is counted once by its outcome, and reported. Which HTTP status an
+outcome has is decided by the routes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from inference.events import Event
+from inference.load import LoadedVersion
+from inference.metrics import Metrics, Outcome, Route
+from inference.ports import Clock
+from inference.score import QueueClosed, ScoringQueue
+from textmodels.predictions import Predictions
+
+
+class NotReady(Exception):
+    """The version is not loaded yet, or no longer served."""
+
+
+class CallerGone(Exception):
+    """The caller closed the connection before its turn came."""
+
+
+class EventReporter(Protocol):
+    """Takes events and returns at once."""
+
+    def report(self, events: Sequence[Event]) -> None:
+        """Queue events."""
+        ...
+
+
+@dataclass
+class Serving:
+    """The version this process serves, from the moment it is ready."""
+
+    version: LoadedVersion | None = None
+    queue: ScoringQueue | None = None
+    reporter: EventReporter | None = None
+
+
+@dataclass
+class Exchange:
+    """One request under way."""
+
+    route: Route
+    request_id: str
+    slices: dict[str, str]
+    started: float
+    texts: Sequence[str] = field(default_factory=list)
+    predictions: Predictions | None = None
+
+
+class Desk:
+    """Answers requests with the version that is served."""
+
+    def __init__(self, serving: Serving, metrics: Metrics, clock: Clock) -> None:
+        self._serving = serving
+        self._metrics = metrics
+        self._clock = clock
+
+    @property
+    def version(self) -> LoadedVersion:
+        """The version that answers; raises NotReady before it is loaded."""
+        if self._serving.version is None:
+            raise NotReady
+        return self._serving.version
+
+    def open(self, route: Route, request_id: str, slices: dict[str, str]) -> Exchange:
+        """Begin an exchange; `close` must follow."""
+        self._metrics.in_flight.inc()
+        return Exchange(route, request_id, slices, self._clock.steady())
+
+    async def predict(
+        self, exchange: Exchange, texts: Sequence[str], gone: Awaitable[None]
+    ) -> Predictions:
+        """Score the texts unless the caller goes before that.
+
+        Raises NotReady, QueueFull, CallerGone, or whatever the predictor raises.
+        """
+        if self._serving.queue is None:
+            raise NotReady
+        try:
+            predictions = await _unless(gone, self._serving.queue.score(texts))
+        except QueueClosed as closed:
+            raise NotReady from closed
+        exchange.texts, exchange.predictions = texts, predictions
+        self._metrics.texts.inc(len(texts))
+        self._metrics.tokens.inc(int(predictions.tokens.sum()))
+        return predictions
+
+    def close(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Count and report what became of the exchange."""
+        seconds = self._clock.steady() - exchange.started
+        self._metrics.in_flight.dec()
+        self._metrics.observe_outcome(exchange.route, outcome)
+        if outcome == "ok":
+            self._metrics.request_seconds.observe(seconds)
+        if self._serving.reporter is not None:
+            self._serving.reporter.report(self._events(exchange, outcome, seconds))
+
+    def _events(self, exchange: Exchange, outcome: Outcome, seconds: float) -> list[Event]:
+        now = self._clock.wall()
+        if exchange.predictions is None:
+            return [Event(exchange.request_id, now, outcome, seconds * 1000, exchange.slices)]
+        alone = len(exchange.texts) == 1
+        return [
+            Event(
+                exchange.request_id if alone else f"{exchange.request_id}#{row}",
+                now,
+                outcome,
+                seconds * 1000,
+                exchange.slices,
+                text,
+                exchange.predictions,
+                row,
+            )
+            for row, text in enumerate(exchange.texts)
+        ]
+
+
+async def _unless(gone: Awaitable[None], scoring: Awaitable[Predictions]) -> Predictions:
+    score, leave = asyncio.ensure_future(scoring), asyncio.ensure_future(gone)
+    try:
+        await asyncio.wait({score, leave}, return_when=asyncio.FIRST_COMPLETED)
+        if score.done():
+            return score.result()
+        raise CallerGone
+    finally:
+        score.cancel()
+        leave.cancel()

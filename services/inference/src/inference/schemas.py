@@ -1,0 +1,149 @@
+"""The three dialects of a prediction on the wire: ours, KServe V1, Open Inference Protocol v2.
+
+Each has a model of its request, from which a `TextRequest` is taken, and a function that renders
+the answer. Limits that are settings are checked by the routes; what a text means, by nobody here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+
+from textmodels.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """What every dialect asks: the texts to label."""
+
+    texts: Sequence[str]
+    id: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Sequence[str] = ("label", "scores")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The answer to a request, before it takes the form of a dialect."""
+
+    model: str
+    digest: str
+    labels: tuple[str, ...]
+    predictions: Predictions
+
+    @property
+    def answers(self) -> list[str]:
+        """The label of each text."""
+        return [self.labels[index] for index in self.predictions.label_indices]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class PredictBody(_Strict):
+    """`POST /predict`."""
+
+    text: str
+
+    def request(self) -> TextRequest:
+        """Return the one text."""
+        return TextRequest([self.text])
+
+
+class TextInstance(_Strict):
+    """An instance written as an object."""
+
+    text: str
+
+
+class InstancesBody(_Strict):
+    """`POST /v1/models/{m}:predict`."""
+
+    instances: Annotated[list[str | TextInstance], FailFast()] = Field(min_length=1)
+
+    def request(self) -> TextRequest:
+        """Return the texts of all instances."""
+        return TextRequest([i if isinstance(i, str) else i.text for i in self.instances])
+
+
+class TextTensor(_Strict):
+    """The input tensor `text`."""
+
+    name: Literal["text"]
+    datatype: Literal["BYTES"]
+    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=1)
+    data: Annotated[list[str], FailFast()]
+
+    @model_validator(mode="after")
+    def _fills_its_shape(self) -> "TextTensor":
+        if len(self.data) != self.shape[0]:
+            raise ValueError(f"shape is {self.shape}, but data has {len(self.data)} elements")
+        return self
+
+
+class RequestedOutput(_Strict):
+    """An output the caller wants; without any, all are given."""
+
+    name: Literal["label", "scores"]
+
+
+class InferBody(_Strict):
+    """`POST /v2/models/{m}/infer`."""
+
+    id: str | None = Field(None, max_length=128)
+    parameters: dict[str, Any] = {}
+    inputs: list[TextTensor] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] = Field([], max_length=2)
+
+    def request(self) -> TextRequest:
+        """Return the texts of the input tensor, and which outputs are wanted."""
+        names = [output.name for output in self.outputs] or ["label", "scores"]
+        return TextRequest(self.inputs[0].data, self.id, self.parameters, names)
+
+
+def render_predict(_request: TextRequest, labelled: Labelled) -> dict[str, Any]:
+    """Answer `POST /predict`: the label, and the score of every label."""
+    scores = labelled.predictions.scores[0].tolist()
+    return {
+        "prediction": labelled.answers[0],
+        "scores": dict(zip(labelled.labels, scores, strict=True)),
+    }
+
+
+def render_instances(_request: TextRequest, labelled: Labelled) -> dict[str, Any]:
+    """Answer KServe V1: a label for each instance."""
+    return {"predictions": labelled.answers}
+
+
+def render_infer(request: TextRequest, labelled: Labelled) -> dict[str, Any]:
+    """Answer the Open Inference Protocol: the tensors that were asked for."""
+    rows, columns = labelled.predictions.scores.shape
+    tensors: dict[str, dict[str, Any]] = {
+        "label": {"datatype": "BYTES", "shape": [rows], "data": labelled.answers},
+        "scores": {
+            "datatype": "FP32",
+            "shape": [rows, columns],
+            "parameters": {"labels": list(labelled.labels)},
+            "data": labelled.predictions.scores.ravel().tolist(),
+        },
+    }
+    answer: dict[str, Any] = {"model_name": labelled.model, "model_version": labelled.digest}
+    if request.id is not None:
+        answer["id"] = request.id
+    return answer | {"outputs": [{"name": name, **tensors[name]} for name in request.outputs]}
+
+
+def render_metadata(model: str, digest: str, family: str, labels: Sequence[str]) -> dict[str, Any]:
+    """Describe the model as the Open Inference Protocol's metadata does."""
+    return {
+        "name": model,
+        "versions": [digest],
+        "platform": f"isogloss_{family}",
+        "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [
+            {"name": "label", "datatype": "BYTES", "shape": [-1]},
+            {"name": "scores", "datatype": "FP32", "shape": [-1, len(labels)]},
+        ],
+    }

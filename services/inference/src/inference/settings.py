@@ -1,0 +1,143 @@
+"""The settings of this process, each with its unit, its reason and what None means."""
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from servicekit.settings import CommaList, ServiceSettings
+
+_ADDRESS = re.compile(r"isogloss://(?P<model>[a-z][a-z0-9-]{0,62})@(?P<digest>sha256:[0-9a-f]{64})")
+_SLICE_KEY = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_URL = r"^https?://[^\s/]+(/[^\s]*)?$"
+
+
+class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
+    """Everything that can be set about a process that serves one ModelVersion."""
+
+    model: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$",
+        description="name of the Model, as it stands in the paths of the requests",
+    )
+    artifact: str = Field(
+        min_length=1,
+        description="the ModelVersion: isogloss://MODEL@sha256:<64 hex digits>, fetched from the "
+        "registry-proxy, or the path of an artifact's directory",
+    )
+    registry_url: str | None = Field(
+        None,
+        pattern=_URL,
+        description="registry-proxy the artifact is fetched from; None when it is a directory",
+    )
+    cache_dir: Path | None = Field(
+        None,
+        description="directory that keeps fetched artifacts by digest, so that a restart needs "
+        "no registry; None when the artifact is a directory",
+    )
+    token_file: Path | None = Field(
+        None,
+        description="file (mode 0600) with the token for the registry-proxy and the drift-monitor; "
+        "None when neither is called",
+    )
+    drift_monitor_url: str | None = Field(
+        None,
+        pattern=_URL,
+        description="drift-monitor that gets the prediction events; None: none are made",
+    )
+    fingerprint_key_file: Path | None = Field(
+        None,
+        description="file (mode 0600) with the key of the texts' fingerprints, the same for all "
+        "versions of a model, or pairs could not be joined; None when no events are made",
+    )
+    host: str = Field("127.0.0.1", description="address both ports listen on")
+    port: int = Field(8400, ge=0, le=65535, description="port of the predictions; 0: a free one")
+    metrics_port: int = Field(
+        8401,
+        ge=0,
+        le=65535,
+        description="port of /metrics, /livez and /readyz, apart from the predictions so that no "
+        "public route reaches it; 0: a free one",
+    )
+    queue_limit: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="requests that may wait for the scorer before the next is answered 503; 64 "
+        "wait about 0.1 s for a linear model",
+    )
+    slo_milliseconds: float = Field(
+        150.0,
+        gt=0,
+        le=60_000,
+        description="latency objective in milliseconds: an exact bucket of the latency histogram",
+    )
+    slices: CommaList = Field(
+        (),
+        description="keys of Slices that callers may name by x-slice-KEY headers, comma separated",
+    )
+    body_limit_bytes: int = Field(
+        1_048_576, ge=1, description="largest request body in bytes; above it 413"
+    )
+    text_limit_characters: int = Field(
+        20_000, ge=1, description="longest text in characters; above it 422"
+    )
+    texts_limit: int = Field(256, ge=1, description="most texts in a request; above it 422")
+    event_queue_limit: int = Field(
+        10_000,
+        ge=1,
+        description="prediction events that may wait for the drift-monitor; more are dropped and "
+        "counted, so that a prediction never waits",
+    )
+    shutdown_delay_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=600,
+        description="seconds requests are still served after SIGTERM, until routers have noticed",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level of the log"
+    )
+
+    @property
+    def digest(self) -> str | None:
+        """The digest the artifact's address names; None when it is a directory."""
+        address = _ADDRESS.fullmatch(self.artifact)
+        return address["digest"] if address else None
+
+    @field_validator("artifact")
+    @classmethod
+    def _is_address_or_path(cls, artifact: str) -> str:
+        if artifact.startswith("isogloss:") and not _ADDRESS.fullmatch(artifact):
+            raise ValueError("must be isogloss://MODEL@sha256:<64 hex digits> or a directory")
+        return artifact
+
+    @field_validator("slices")
+    @classmethod
+    def _are_keys(cls, slices: tuple[str, ...]) -> tuple[str, ...]:
+        for key in slices:
+            if not _SLICE_KEY.fullmatch(key):
+                raise ValueError(f"{key!r} is no key: lower-case letters, digits and -, up to 32")
+        return slices
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        address = _ADDRESS.fullmatch(self.artifact)
+        if address and address["model"] != self.model:
+            raise ValueError(
+                f"ISOGLOSS_INFERENCE_ARTIFACT names the model {address['model']!r}, "
+                f"ISOGLOSS_INFERENCE_MODEL {self.model!r}: they must be the same"
+            )
+        if address:
+            self._require("ARTIFACT", "registry_url", "cache_dir", "token_file")
+        if self.drift_monitor_url:
+            self._require("DRIFT_MONITOR_URL", "token_file", "fingerprint_key_file")
+        return self
+
+    def _require(self, because: str, *fields: str) -> None:
+        for field in fields:
+            if getattr(self, field) is None:
+                raise ValueError(
+                    f"ISOGLOSS_INFERENCE_{field.upper()} is not set, but needed with "
+                    f"ISOGLOSS_INFERENCE_{because} as it is"
+                )
