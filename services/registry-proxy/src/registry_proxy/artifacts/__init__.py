@@ -1,0 +1,1 @@
+"""Artifacts: a run's files admitted once, then kept and served by digest."""

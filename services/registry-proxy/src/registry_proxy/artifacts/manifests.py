@@ -1,0 +1,92 @@
+"""Reading an artifact's manifest strictly: canonical JSON, plain file names, safe formats only.
+
+What a family's files mean is not known here; that no format is among them which runs code when
+it is loaded, is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lifecycle.digests import NO_CONTENT, canonical_json, is_digest, sha256_digest
+from lifecycle.documents import DocumentRefused, Fields
+
+MANIFEST_NAME = "manifest.json"
+FORMAT = "isogloss.artifact/v1"
+ALLOWED_SUFFIXES = (".skops", ".safetensors", ".json", ".onnx")
+"""Formats that are read without running code from them; no pickle in any disguise."""
+REQUIRED_LINEAGE = ("dataset_version", "prompt_version", "commit", "run_id")
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MOST_FILES = 64
+
+
+class ArtifactRefused(Exception):
+    """This artifact is not admitted; the text names the file or field and says why."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the registry needs of a manifest; `files` maps a name to its sha256 digest."""
+
+    digest: str
+    family: str
+    task: str
+    labels: tuple[str, ...]
+    lineage: Mapping[str, str]
+    files: Mapping[str, str]
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """Read a manifest's bytes; raises ArtifactRefused."""
+    try:
+        document = json.loads(content)
+        if canonical_json(document) != content:
+            raise ArtifactRefused(f"{MANIFEST_NAME} is not canonical JSON; save the artifact again")
+        return _read(document, sha256_digest(content))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactRefused(f"{MANIFEST_NAME} is not JSON: {error}") from error
+    except DocumentRefused as refused:
+        raise ArtifactRefused(str(refused)) from refused
+
+
+def _read(document: object, digest: str) -> Manifest:
+    fields = Fields(document, "manifest")
+    fields.choice("format", {FORMAT})
+    fields.mapping("preprocessing")
+    fields.whole("projection_seed", 0, 2**53)
+    manifest = Manifest(
+        digest=digest,
+        family=fields.text("family"),
+        task=fields.text("task"),
+        labels=fields.texts("labels"),
+        lineage=fields.pairs("lineage"),
+        files=fields.pairs("files"),
+    )
+    fields.close()
+    _refuse_lineage(manifest.lineage)
+    _refuse_files(manifest.files)
+    return manifest
+
+
+def _refuse_lineage(lineage: Mapping[str, str]) -> None:
+    for key in REQUIRED_LINEAGE:
+        if key not in lineage:
+            raise ArtifactRefused(f"manifest.lineage.{key} is missing; save the artifact with it")
+    for key, value in lineage.items():
+        if key.endswith("_digest") and value != NO_CONTENT and not is_digest(value):
+            raise ArtifactRefused(f"manifest.lineage.{key} is {value!r}; a sha256 digest is needed")
+
+
+def _refuse_files(files: Mapping[str, str]) -> None:
+    if not 0 < len(files) <= _MOST_FILES:
+        raise ArtifactRefused(f"manifest.files names {len(files)} files; 1 to {_MOST_FILES} may be")
+    for name, digest in files.items():
+        if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST_NAME:
+            raise ArtifactRefused(f"manifest.files names {name!r}, which is no plain file name")
+        if not name.endswith(ALLOWED_SUFFIXES):
+            allowed = ", ".join(ALLOWED_SUFFIXES)
+            raise ArtifactRefused(f"{name} is of a format that is not admitted ({allowed} are)")
+        if not is_digest(digest):
+            raise ArtifactRefused(f"manifest.files.{name} is {digest!r}; a sha256 digest is needed")

@@ -1,0 +1,119 @@
+"""Admitting a run's artifact: every byte copied, checked and kept before the ledger names it.
+
+Nothing is trusted that the tracking server serves, since anyone with rights there may change it:
+the files must be exactly those that the manifest names, with exactly those hashes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from registry_proxy.artifacts.lineage import metadata_of, refuse_disagreement
+from registry_proxy.artifacts.manifests import (
+    MANIFEST_NAME,
+    ArtifactRefused,
+    Manifest,
+    read_manifest,
+)
+from registry_proxy.artifacts.ports import (
+    ArtifactStore,
+    Recorded,
+    Run,
+    RunFile,
+    Runs,
+    RunUnknown,
+    Versions,
+)
+
+_MANIFEST_LIMIT_BYTES = 1_048_576
+"""A manifest names at most 64 files; one of this size is something else."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Who registers which artifact of which run as a version of which model."""
+
+    model: str
+    actor: str
+    run_id: str
+    artifact_path: str
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The ports of a registration, and the most bytes that one artifact may have."""
+
+    runs: Runs
+    store: ArtifactStore
+    versions: Versions
+    limit_bytes: int
+
+    def register(self, asked: Registration) -> Recorded:
+        """Admit and record. Raises ArtifactRefused (recorded), RunUnknown, RunsUnavailable,
+        StoreUnavailable.
+        """
+        try:
+            run = self.runs.run(asked.run_id)
+            manifest = self._admit(run, asked.artifact_path)
+        except ArtifactRefused as refused:
+            self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
+            raise
+        metadata = metadata_of(manifest, run)
+        return self.versions.record(
+            asked.model, asked.actor, manifest.digest, manifest.lineage, metadata
+        )
+
+    def _admit(self, run: Run, folder: str) -> Manifest:
+        listed = self.runs.files(run.id, folder)
+        content = self._read_manifest(run, folder, listed)
+        manifest = read_manifest(content)
+        refuse_disagreement(manifest, run)
+        _refuse_other_files(manifest, listed)
+        _refuse_size(sum(file.size for file in listed), self.limit_bytes)
+        with self.store.receive() as intake:
+            left = self.limit_bytes
+            for name, expected in manifest.files.items():
+                chunks = _Counted(self.runs.read(run.id, f"{folder}/{name}"), left)
+                if intake.write(name, chunks) != expected:
+                    raise ArtifactRefused(
+                        f"{name} does not have the sha256 that the manifest names"
+                    )
+                left -= chunks.size
+            intake.write(MANIFEST_NAME, [content])
+            intake.commit(manifest.digest)
+        return manifest
+
+    def _read_manifest(self, run: Run, folder: str, listed: tuple[RunFile, ...]) -> bytes:
+        if MANIFEST_NAME not in {file.path for file in listed}:
+            raise RunUnknown(
+                f"run {run.id} has no artifact at {folder!r}: there is no {MANIFEST_NAME} in it"
+            )
+        chunks = self.runs.read(run.id, f"{folder}/{MANIFEST_NAME}")
+        return b"".join(_Counted(chunks, _MANIFEST_LIMIT_BYTES))
+
+
+class _Counted:
+    """Passes chunks on and refuses once they are more than was allowed."""
+
+    def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
+        self.size = 0
+        self._chunks = chunks
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.size += len(chunk)
+            _refuse_size(self.size, self._limit)
+            yield chunk
+
+
+def _refuse_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ArtifactRefused(f"the artifact has {size:,} bytes or more; {limit:,} are allowed")
+
+
+def _refuse_other_files(manifest: Manifest, listed: tuple[RunFile, ...]) -> None:
+    there = {file.path for file in listed} - {MANIFEST_NAME}
+    for path in sorted(there - set(manifest.files)):
+        raise ArtifactRefused(f"{path} is not named in the manifest; remove it or save it anew")
+    for name in sorted(set(manifest.files) - there):
+        raise ArtifactRefused(f"{name} is named in the manifest but the run does not have it")

@@ -1,0 +1,94 @@
+"""Hearing what speaks for one move of one version: policy, Evidence, waivers, then the Verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lifecycle.evidence import Evidence, EvidenceKind, EvidenceRefused
+from lifecycle.model_states import ModelState, VersionState
+from lifecycle.policies import Gate
+from lifecycle.rollouts import Phase
+from lifecycle.stages import CANARY, Stage, move_name
+from lifecycle.transitions import with_waivers
+from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
+from registry_proxy.ledger.judge import NoEvidence, judge
+from registry_proxy.ledger.registry import Registry
+from registry_proxy.ledger.trust import SignedEvidence
+from registry_proxy.ledger.usable import Standard, newest_usable, refuse_useless
+
+
+@dataclass(frozen=True)
+class Move:
+    """One version on its way: the state it is in and the move's name in the policy."""
+
+    state: ModelState
+    version: VersionState
+    name: str
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The Verdict on a move and the digests of the Evidence that it rests on."""
+
+    verdict: Verdict
+    evidence: tuple[str, ...] = ()
+
+
+def hear(registry: Registry, move: Move, offered: SignedEvidence | None = None) -> Hearing:
+    """Judge `move` on stored Evidence and on what is `offered` with the request.
+
+    Raises EvidenceRefused when the offered Evidence does not count for this move.
+    """
+    policy = registry.policy(move.state)
+    if policy is None:
+        text = f"{move.state.name} has no gate policy; put one, then measure under it"
+        return Hearing(conclude([Reason("policy", Outcome.INCONCLUSIVE, text)]))
+    gates = policy.guarding(move.name)
+    if not gates:
+        return Hearing(unguarded(move.name))
+    standard = Standard(move.state, move.version, policy, registry.clock())
+    found = _gather(registry, standard, gates)
+    if offered is not None:
+        refuse_useless(standard, offered)
+        _refuse_unasked(move.name, set(found), offered.evidence.kind)
+        found[offered.evidence.kind] = offered
+    verdict = judge(gates, {kind: _content(each) for kind, each in found.items()})
+    if policy.waivers_allowed:
+        verdict = with_waivers(verdict, move.version.waivers, move.name, standard.now)
+    used = (each.digest for each in found.values() if isinstance(each, SignedEvidence))
+    return Hearing(verdict, tuple(sorted(used)))
+
+
+def next_move(state: ModelState, version: VersionState) -> str | None:
+    """Name the version's next move forward, None where there is none."""
+    match version.stage:
+        case Stage.REGISTERED | Stage.ARCHIVED:
+            return move_name(version.stage, Stage.STAGING)
+        case Stage.STAGING:
+            held = state.holding(Stage.PRODUCTION)
+            return move_name(Stage.STAGING, Stage.SHADOW if held else Stage.PRODUCTION)
+        case Stage.SHADOW:
+            opened = state.rollout is not None and state.rollout.phase is Phase.CANARY
+            return move_name(Stage.SHADOW, Stage.PRODUCTION if opened else CANARY)
+        case Stage.PRODUCTION:
+            return None
+
+
+def unguarded(move: str) -> Verdict:
+    """Return the PASS of a step that no Gate guards."""
+    return conclude([Reason("ledger", Outcome.PASS, f"no Gate guards {move}")])
+
+
+def _gather(
+    registry: Registry, standard: Standard, gates: Sequence[Gate]
+) -> dict[EvidenceKind, SignedEvidence | NoEvidence]:
+    kinds = sorted({gate.evidence for gate in gates})
+    return {kind: newest_usable(registry, standard, kind) for kind in kinds}
+
+
+def _refuse_unasked(move: str, asked: set[EvidenceKind], offered: EvidenceKind) -> None:
+    if offered not in asked:
+        raise EvidenceRefused(f"{move} rests on {', '.join(sorted(asked))} evidence, not {offered}")
+
+
+def _content(found: SignedEvidence | NoEvidence) -> Evidence | NoEvidence:
+    return found.evidence if isinstance(found, SignedEvidence) else found

@@ -1,0 +1,62 @@
+"""What the ledger's use cases need from outside: a book that is only ever added to, a clock."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lifecycle.ledger import ChainReport, Draft, LedgerEntry
+from lifecycle.model_states import ModelState
+
+Clock = Callable[[], float]
+"""Seconds since the epoch, UTC."""
+ReadYaml = Callable[[bytes], object]
+"""Parses one YAML document; raises lifecycle's DocumentRefused."""
+
+
+class HeadMoved(Exception):
+    """Somebody wrote to the model since it was read; nothing was written."""
+
+
+class LedgerUnavailable(Exception):
+    """The book cannot be read or written; the text says why. Nothing was written."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one request adds: entries, and the documents whose digests they name."""
+
+    drafts: tuple[Draft, ...]
+    documents: tuple[bytes, ...] = ()
+
+
+class Ledger(Protocol):
+    """An append-only, hash-chained book over all models. Every method may raise
+    LedgerUnavailable.
+    """
+
+    def state(self, model: str) -> ModelState:
+        """Fold the model's entries; sequence 0 when there are none."""
+        ...
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of all models with an entry, sorted."""
+        ...
+
+    def append(self, model: str, seen: int, page: Page) -> ModelState:
+        """Write the whole page or nothing and return the state after it.
+
+        Raises HeadMoved unless the model's last entry is still number `seen`.
+        """
+        ...
+
+    def entries(self, model: str | None, after: int, limit: int) -> Sequence[LedgerEntry]:
+        """Return up to `limit` entries after number `after`, of one model or (None) of all."""
+        ...
+
+    def document(self, digest: str) -> bytes | None:
+        """Return a stored document, or None when there is none of that digest."""
+        ...
+
+    def verify(self) -> ChainReport:
+        """Walk the whole chain."""
+        ...

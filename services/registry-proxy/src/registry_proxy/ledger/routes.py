@@ -1,0 +1,154 @@
+"""The ledger over HTTP: models, policies, Evidence, waivers, promotions, history."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+
+from lifecycle.digests import canonical_json, sha256_digest
+from lifecycle.ledger import LedgerEntry
+from lifecycle.transitions import Transition, require_version
+from registry_proxy.ledger.ports import Ledger
+from registry_proxy.ledger.promote import promote
+from registry_proxy.ledger.registry import Registry, Unknown
+from registry_proxy.ledger.schemas import TransitionBody, WaiverBody
+from registry_proxy.ledger.set_policy import set_policy
+from registry_proxy.ledger.settle import Asked
+from registry_proxy.ledger.submit_evidence import submit_evidence
+from registry_proxy.ledger.trust import is_envelope
+from registry_proxy.ledger.waive import WaiverRequest, waive
+from registry_proxy.ledger.why import why
+from registry_proxy.schemas import JsonObject, ModelName
+from servicekit.callers import Caller, TokenFile, caller_dependency
+
+_EXPORT_ENTRIES = 500
+"""Entries read at a time while exporting: no reader holds the file open for long."""
+
+
+def ledger_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
+    """Return every route of the ledger but the Rollouts'."""
+    router = APIRouter()
+    _add_reads(router, registry, tokens)
+    _add_audit(router, registry, tokens)
+    _add_writes(router, registry, tokens)
+    return router
+
+
+def _add_reads(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    viewer = [Depends(caller_dependency(tokens, "viewer"))]
+
+    @router.get("/v1/models", dependencies=viewer)
+    def models() -> dict[str, Any]:
+        names = registry.ledger.models()
+        return {"models": [registry.ledger.state(name).to_dict() for name in names]}
+
+    @router.get("/v1/models/{m}", dependencies=viewer)
+    def model(m: ModelName) -> dict[str, Any]:
+        return registry.model(m).to_dict()
+
+    @router.get("/v1/models/{m}/policy", dependencies=viewer)
+    def policy(m: ModelName, request: Request) -> Response:
+        digest = registry.model(m).policy
+        content = registry.ledger.document(digest) if digest else None
+        if content is None:
+            raise Unknown(f"{m} has no gate policy; put one")
+        headers = {"etag": f'"{digest}"'}
+        if headers["etag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type="application/yaml", headers=headers)
+
+    @router.get("/v1/models/{m}/versions/{ref}", dependencies=viewer)
+    def version(m: ModelName, ref: str) -> dict[str, Any]:
+        return asdict(registry.version(m, ref))
+
+    @router.get("/v1/models/{m}/versions/{ref}/why", dependencies=viewer)
+    def why_not(m: ModelName, ref: str) -> dict[str, Any]:
+        answer = why(registry, m, ref)
+        return {"move": answer.move, "verdict": answer.verdict.to_dict(), "seq": answer.seq}
+
+    @router.get("/v1/evidence/{digest}", dependencies=viewer)
+    def evidence(digest: str) -> Response:
+        content = registry.ledger.document(digest)
+        if content is None or not is_envelope(content):
+            raise Unknown(f"the ledger has no evidence {digest}")
+        return Response(content, media_type="application/json")
+
+
+def _add_audit(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    viewer = [Depends(caller_dependency(tokens, "viewer"))]
+    ledger = registry.ledger
+
+    @router.get("/v1/models/{m}/history", dependencies=viewer)
+    def history(m: ModelName) -> dict[str, Any]:
+        registry.model(m)
+        return {"entries": [entry.to_dict() for entry in _entries(ledger, m)]}
+
+    @router.get("/v1/ledger", dependencies=viewer)
+    def export() -> StreamingResponse:
+        lines = (json.dumps(entry.to_dict()) + "\n" for entry in _entries(ledger, None))
+        return StreamingResponse(lines, media_type="application/jsonl")
+
+    @router.get("/v1/ledger/verify", dependencies=viewer)
+    def verify() -> dict[str, Any]:
+        return asdict(ledger.verify())
+
+
+def _entries(ledger: Ledger, model: str | None) -> Iterator[LedgerEntry]:
+    after = 0
+    while page := ledger.entries(model, after, _EXPORT_ENTRIES):
+        yield from page
+        after = page[-1].seq
+
+
+def _add_writes(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    operator = caller_dependency(tokens, "operator")
+    producer = caller_dependency(tokens, "gate", "drift-monitor", "rollout-controller")
+
+    @router.put("/v1/models/{m}/policy")
+    def put_policy(
+        m: ModelName,
+        caller: Annotated[Caller, Depends(operator)],
+        content: Annotated[bytes, Depends(_raw_body)],
+    ) -> dict[str, Any]:
+        settled = set_policy(registry, Asked(m, caller.name, {"policy": m}), content)
+        return {"policy": settled.told, "seq": settled.state.seq}
+
+    @router.post("/v1/models/{m}/evidence", status_code=201)
+    def post_evidence(
+        m: ModelName,
+        caller: Annotated[Caller, Depends(producer)],
+        envelope: JsonObject,
+        response: Response,
+    ) -> dict[str, Any]:
+        asked = Asked(m, caller.name, {"evidence": sha256_digest(canonical_json(envelope))})
+        settled = submit_evidence(registry, asked, envelope)
+        response.status_code = 201 if settled.told.new else 200
+        return {"evidence": settled.told.evidence, "seq": settled.state.seq}
+
+    @router.post("/v1/models/{m}/waivers", status_code=201)
+    def post_waiver(
+        m: ModelName, caller: Annotated[Caller, Depends(operator)], body: WaiverBody
+    ) -> dict[str, Any]:
+        request = WaiverRequest(**body.model_dump())
+        settled = waive(registry, Asked(m, caller.name, {"waiver": asdict(request)}), request)
+        return {"evidence": settled.told, "seq": settled.state.seq}
+
+    @router.post("/v1/models/{m}/transitions")
+    def post_transition(
+        m: ModelName, caller: Annotated[Caller, Depends(operator)], body: TransitionBody
+    ) -> dict[str, Any]:
+        asked = Asked(m, caller.name, {"transition": {"digest": body.digest, "to": body.to}})
+        transition = Transition(body.digest, body.to, body.expected_seq)
+        settled = promote(registry, asked, transition)
+        return {
+            "version": asdict(require_version(settled.state, body.digest)),
+            "verdict": settled.told.to_dict(),
+            "seq": settled.state.seq,
+        }
+
+
+async def _raw_body(request: Request) -> bytes:
+    return await request.body()

@@ -1,0 +1,78 @@
+"""Every metric of this process. What happened is counted from the ledger's own entries, so the
+numbers cannot differ from the book.
+"""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+
+from lifecycle.digests import canonical_json
+from lifecycle.ledger import EntryKind, LedgerEntry
+from lifecycle.verdicts import verdict_from_dict
+
+
+class RegistryMetrics:
+    """The counters, in a registry of their own so that tests can build many."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._entries = Counter(
+            "isogloss_registry_entries_total",
+            "Ledger entries written, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._head = Gauge(
+            "isogloss_registry_head_seq",
+            "Number of the last ledger entry written by this process.",
+            registry=self.registry,
+        )
+        self._transitions = Counter(
+            "isogloss_registry_transitions_total",
+            "Moves of versions made, or requests denied: moved, FAIL, INCONCLUSIVE, refused.",
+            ["model", "outcome"],
+            registry=self.registry,
+        )
+        self._verdicts = Counter(
+            "isogloss_registry_gate_verdicts_total",
+            "Reasons that Gates gave in recorded Verdicts, by Gate and outcome.",
+            ["model", "gate", "outcome"],
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "isogloss_registry_requests_total",
+            "Requests answered, by route and status.",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "isogloss_registry_request_seconds",
+            "Seconds until the answer was complete, by route.",
+            ["route"],
+            registry=self.registry,
+        )
+
+    def observe_entries(self, entries: Sequence[LedgerEntry]) -> None:
+        """Count what was written."""
+        for entry in entries:
+            self._entries.labels(entry.kind).inc()
+            self._head.set(entry.seq)
+            if entry.kind is EntryKind.TRANSITION:
+                self._transitions.labels(entry.model, "moved").inc()
+            elif entry.kind is EntryKind.DENIED:
+                self._count_denial(entry)
+        self._count_reasons(entries)
+
+    def _count_denial(self, entry: LedgerEntry) -> None:
+        verdict = entry.body["verdict"]
+        self._transitions.labels(entry.model, verdict["outcome"] if verdict else "refused").inc()
+
+    def _count_reasons(self, entries: Sequence[LedgerEntry]) -> None:
+        """Count each Verdict of a page once, however many of its entries carry it."""
+        carried = ((e.model, e.body.get("verdict")) for e in entries)
+        told = {canonical_json(verdict): (model, verdict) for model, verdict in carried if verdict}
+        for model, verdict in told.values():
+            for reason in verdict_from_dict(verdict).reasons:
+                self._verdicts.labels(model, reason.gate, reason.outcome).inc()

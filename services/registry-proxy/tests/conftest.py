@@ -1,0 +1,297 @@
+"""A whole registry-proxy in this process, on real files, with a clock that tests move."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import anyio.from_thread
+import httpx
+import pytest
+import yaml
+
+from lifecycle.evidence import PAYLOAD_TYPE, SIGNERS, EvidenceKind
+from registry_proxy.app import build
+from registry_proxy.settings import RegistryProxySettings
+from servicekit.signing import generate_key
+
+_FAKES = "registry_proxy_fakes"
+_spec = importlib.util.spec_from_file_location(_FAKES, Path(__file__).with_name("fakes.py"))
+fakes = importlib.util.module_from_spec(_spec)
+sys.modules[_FAKES] = fakes
+_spec.loader.exec_module(fakes)
+
+START = 1_700_000_000.0
+ROLES = ("operator", "trainer", "gate", "drift-monitor", "rollout-controller", "predictor")
+SIGNING = ("gate", "drift-monitor", "rollout-controller", "registry-proxy")
+POLICY = {
+    "kind": "GatePolicy",
+    "name": "sentiment",
+    "version": "1.0.0",
+    "evidence_max_age_hours": 24,
+    "waivers_allowed": True,
+    "gates": [
+        {
+            "name": "quality",
+            "guards": ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"],
+            "evidence": "offline",
+            "min_n": 1000,
+            "rules": [
+                {"measure": "macro_f1", "at_least": 0.8},
+                {"measure": "macro_f1_difference", "margin": 0.02},
+            ],
+        },
+        {
+            "name": "speed",
+            "guards": ["REGISTERED->STAGING"],
+            "evidence": "latency",
+            "rules": [{"measure": "latency_ms_p95", "at_most": 150}],
+        },
+        {
+            "name": "shadow",
+            "guards": ["SHADOW->CANARY"],
+            "evidence": "shadow",
+            "min_n": 200,
+            "min_duration_seconds": 20,
+            "rules": [
+                {"measure": "disagreement", "at_most": 0.15},
+                {"measure": "accuracy_difference", "margin": 0.02},
+                {"measure": "coverage", "at_least": 0.99},
+            ],
+        },
+        {
+            "name": "canary",
+            "guards": ["SHADOW->PRODUCTION"],
+            "evidence": "canary",
+            "min_n": 100,
+            "rules": [
+                {"measure": "error_ratio", "at_most": 0.05},
+                {"measure": "slow_ratio", "at_most": 0.1},
+            ],
+        },
+    ],
+}
+
+
+class Clock:
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+
+class World:
+    """One registry-proxy, everybody who calls it, and the keys they sign with."""
+
+    model = "sentiment"
+
+    def __init__(self, folder, portal):
+        self._portal = portal
+        self.folder = folder
+        self.clock = Clock()
+        self.runs = fakes.FakeRuns()
+        self.tokens = {role: f"token of {role}" for role in ROLES}
+        self.signers = {role: generate_key(folder / f"{role}.pem") for role in SIGNING}
+        self.settings = self._write_settings()
+        self._running = None
+
+    def start(self):
+        service = build(self.settings, self.clock, lambda _url, _timeout: self.runs)
+        self.app, self.health = service.app, service.health
+        self._running = self._portal.wrap_async_context_manager(
+            self.app.router.lifespan_context(self.app)
+        )
+        self._running.__enter__()
+        return self
+
+    def stop(self):
+        if self._running:
+            self._running.__exit__(None, None, None)
+        self._running = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def call(self, method, path, role="operator", headers=None, **options):
+        async def ask():
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://registry") as http:
+                return await http.request(method, path, headers=sent, **options)
+
+        known = {"authorization": f"Bearer {self.tokens[role]}"} if role else {}
+        sent = {**known, **(headers or {})}
+        return self._portal.call(ask)
+
+    def get(self, path, role="predictor", **options):
+        return self.call("GET", path, role, **options)
+
+    def post(self, path, body, role="operator"):
+        return self.call("POST", f"/v1/models/{self.model}{path}", role, json=body)
+
+    @property
+    def state(self):
+        return self.get(f"/v1/models/{self.model}").json()
+
+    @property
+    def seq(self):
+        return self.state["seq"]
+
+    def version(self, reference):
+        return self.get(f"/v1/models/{self.model}/versions/{reference}").json()
+
+    def stages(self):
+        return [version["stage"] for version in self.state["versions"]]
+
+    def history(self, *kinds):
+        entries = self.get(f"/v1/models/{self.model}/history").json()["entries"]
+        return [entry for entry in entries if not kinds or entry["kind"] in kinds]
+
+    def put_policy(self, **changes):
+        content = yaml.safe_dump({**POLICY, **changes})
+        return self.call("PUT", f"/v1/models/{self.model}/policy", content=content)
+
+    def register(self, run_id="r1", **changes):
+        """Log a run with an artifact and register it; returns the version's digest."""
+        files = fakes.an_artifact(run_id, weights=run_id.encode(), **changes)
+        self.runs.add(fakes.a_run(run_id), "model", files)
+        answer = self.post("/versions", {"run_id": run_id, "artifact_path": "model"}, "trainer")
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()["version"]["digest"]
+
+    def subjects(self, digest, **changes):
+        held = [v["digest"] for v in self.state["versions"] if v["stage"] == "PRODUCTION"]
+        fields = {
+            "model": digest,
+            "baseline": held[0] if held else "none",
+            "dataset": fakes.TESTS_DIGEST,
+            "prompt": "none",
+            "policy": self.state["policy"],
+            "image": "none",
+        }
+        return {**fields, **changes}
+
+    def envelope(self, kind, digest, measurements, signer=None, subjects=None, **changes):
+        """Sign Evidence as its producer does, or as `signer`."""
+        about = self.subjects(digest, **(subjects or {}))
+        made = fakes.evidence(kind, self.model, about, measurements, self.clock.now, **changes)
+        role = signer or SIGNERS[EvidenceKind(kind)]
+        return self.signers[role].sign(PAYLOAD_TYPE, made.to_bytes())
+
+    def submit(self, kind, digest, measurements, **changes):
+        envelope = self.envelope(kind, digest, measurements, **changes)
+        return self.post("/evidence", envelope, "gate")
+
+    def transition(self, digest, to="STAGING", expected_seq=None):
+        seq = self.seq if expected_seq is None else expected_seq
+        return self.post("/transitions", {"digest": digest, "to": to, "expected_seq": seq})
+
+    def staged(self, run_id="r1"):
+        """Bring a version that passes every offline Gate into STAGING."""
+        digest = self.register(run_id)
+        measured = fakes.cells(right=2800, wrong_by_both=100, wins=100)
+        if self.subjects(digest)["baseline"] == "none":
+            measured = fakes.without_baseline(measured)
+        self.submit("offline", digest, [measured])
+        self.submit("latency", digest, [fakes.latencies()])
+        answer = self.transition(digest)
+        assert answer.status_code == 200, answer.text
+        return digest
+
+    def start_rollout(self, digest, expected_seq=None):
+        seq = self.seq if expected_seq is None else expected_seq
+        body = {"digest": digest, "expected_seq": seq}
+        return self.post("/rollouts", body, "rollout-controller")
+
+    def advance(self, phase, step=-1, evidence=None, expected_seq=None):
+        """Ask the latest rollout to take a step, a second after the last one."""
+        self.clock.now += 1
+        body = {"phase": phase, "step": step, "evidence": evidence}
+        body["expected_seq"] = self.seq if expected_seq is None else expected_seq
+        return self.rollout("advance", body)
+
+    def rollout(self, verb, body):
+        identity = self.state["rollout"]["id"]
+        return self.post(f"/rollouts/{identity}/{verb}", body, "rollout-controller")
+
+    def released(self, run_id="r1"):
+        """Bring a first version to PRODUCTION."""
+        digest = self.staged(run_id)
+        self.start_rollout(digest)
+        assert self.advance("SUCCEEDED").json()["advanced"]
+        return digest
+
+    def shadow_evidence(self, digest, **changes):
+        measured = [fakes.pairs(**changes), fakes.labelled()]
+        return self.envelope("shadow", digest, measured)
+
+    def canary_evidence(self, digest, baseline=None, **changes):
+        subjects = {"baseline": baseline} if baseline else {}
+        measured = [fakes.requests(**changes), fakes.slow()]
+        return self.envelope("canary", digest, measured, subjects=subjects)
+
+    def in_canary(self, run_id="r2"):
+        """Bring a second version to the first canary step."""
+        digest = self.staged(run_id)
+        assert self.start_rollout(digest).status_code == 201
+        assert self.advance("SHADOWING").json()["advanced"]
+        self.clock.now += 60
+        answer = self.advance("CANARY", 0, self.shadow_evidence(digest))
+        assert answer.json()["advanced"], answer.text
+        return digest
+
+    def in_production(self, run_id="r2"):
+        """Bring a second version all the way to BAKING."""
+        digest = self.in_canary(run_id)
+        self.clock.now += 60
+        answer = self.advance("BAKING", evidence=self.canary_evidence(digest))
+        assert answer.json()["advanced"], answer.text
+        return digest
+
+    def _write_settings(self):
+        callers = [
+            {"name": f"the {role}", "roles": [role], "sha256": fakes.hashed(token)}
+            for role, token in self.tokens.items()
+        ]
+        self._write("callers.json", {"callers": callers})
+        keys = [{"role": r, "public": s.public_text} for r, s in self.signers.items()]
+        self._write("trust.json", {"keys": keys})
+        return RegistryProxySettings(
+            data_dir=self.folder / "registry",
+            mlflow_url="http://127.0.0.1:9",
+            callers_file=self.folder / "callers.json",
+            trust_file=self.folder / "trust.json",
+            signing_key_file=self.folder / "registry-proxy.pem",
+        )
+
+    def _write(self, name, document):
+        (self.folder / name).write_text(json.dumps(document))
+        (self.folder / name).chmod(0o600)
+
+
+@pytest.fixture(scope="session")
+def portal():
+    with anyio.from_thread.start_blocking_portal() as opened:
+        yield opened
+
+
+@pytest.fixture
+def empty_world(tmp_path, portal):
+    """A registry that knows nothing."""
+    world = World(tmp_path, portal).start()
+    yield world
+    world.stop()
+
+
+@pytest.fixture
+def world(empty_world):
+    """A registry with a policy for the model `sentiment`."""
+    assert empty_world.put_policy().status_code == 200
+    return empty_world
+
+
+@pytest.fixture(scope="session")
+def make():
+    """The builders and fakes of `fakes.py`."""
+    return fakes
