@@ -1,0 +1,1 @@
+"""The vendors and the world outside, one file each."""

@@ -1,0 +1,66 @@
+"""The Pairs port on the drift-monitor's HTTP routes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import httpx
+
+from lifecycle.evidence import Subjects
+from lifecycle.rollouts import Rollout
+from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
+from rollout_controller.ports import Envelope, PairCounts, PairsUnreachable
+
+Read = TypeVar("Read")
+
+
+class DriftHttp:
+    """Implements `ports.Pairs`."""
+
+    def __init__(self, drift: HttpJson) -> None:
+        self._drift = drift
+
+    async def register(self, model: str, rollout: Rollout, since: float) -> None:
+        """Begin to pair the Rollout's two versions."""
+        body = {"baseline": rollout.baseline, "candidate": rollout.candidate, "since": since}
+        await self._read("PUT", _path(model, rollout), body, lambda answer: answer.json())
+
+    async def find(self, model: str, rollout: Rollout) -> PairCounts | None:
+        """Return the counts of the Rollout's pairing, None while there is none."""
+        try:
+            return await self._read("GET", _path(model, rollout), None, _counts)
+        except PairsUnreachable as error:
+            refusal = error.__cause__
+            if isinstance(refusal, Refusal) and refusal.members.get("status") == 404:
+                return None
+            raise
+
+    async def sign(
+        self, model: str, rollout: Rollout, subjects: Subjects, expires_at: float
+    ) -> Envelope:
+        """Return signed shadow Evidence of the Rollout's pairing."""
+        body = {"subjects": asdict(subjects), "expires_at": expires_at}
+        path = f"{_path(model, rollout)}/evidence"
+        return await self._read("POST", path, body, lambda answer: dict(answer.json()))
+
+    async def _read(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        read: Callable[[httpx.Response], Read],
+    ) -> Read:
+        try:
+            return understood(await self._drift.ask(method, path, body), read)
+        except (NotAnswered, Refusal) as error:
+            raise PairsUnreachable(str(error)) from error
+
+
+def _path(model: str, rollout: Rollout) -> str:
+    return f"/v1/models/{model}/pairings/{rollout.id}"
+
+
+def _counts(answer: httpx.Response) -> PairCounts:
+    document = answer.json()
+    counts = {key: int(document[key]) for key in ("eligible", "pairs", "disagreeing", "missing")}
+    return PairCounts(since=float(document["since"]), **counts)

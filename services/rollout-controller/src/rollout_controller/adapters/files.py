@@ -1,0 +1,25 @@
+"""Small JSON files that are whole or not there, readable by their owner only."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Replace a file at once; a reader or a crash never sees half of it."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(temporary).rename(path)
+
+
+def read_json(path: Path) -> Any | None:
+    """Return what `write_json` wrote, None where nothing usable is."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None

@@ -1,0 +1,41 @@
+"""The Journal port on one small file per model. A lost or unreadable one costs waiting only."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lifecycle.rollouts import Phase
+from rollout_controller.adapters.files import read_json, write_json
+from rollout_controller.ports import Notes
+from rollout_controller.tallies import Counters, Tally
+
+
+class JournalFile:
+    """Implements `ports.Journal`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def load(self, model: str) -> Notes:
+        """Return the notes last saved."""
+        document = read_json(self._path(model))
+        try:
+            return _notes(document) if document else Notes()
+        except (KeyError, TypeError, ValueError):
+            return Notes()
+
+    def save(self, model: str, notes: Notes) -> None:
+        """Replace a model's notes."""
+        write_json(self._path(model), asdict(notes))
+
+    def _path(self, model: str) -> Path:
+        return self._directory / f"{model}.notes.json"
+
+
+def _notes(document: dict[str, Any]) -> Notes:
+    written = document["tally"]
+    if written is None:
+        return Notes(None, document["resumed_at"])
+    counters = {key: Counters(**written[key]) for key in ("seen", "total")}
+    tally = Tally(**{**written, **counters, "phase": Phase(written["phase"])})
+    return Notes(tally, document["resumed_at"])

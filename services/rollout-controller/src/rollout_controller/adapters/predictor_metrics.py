@@ -1,0 +1,69 @@
+"""The CandidateMetrics port on the predictors' own metrics pages (Prometheus text format)."""
+
+import math
+from collections.abc import Iterable
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from rollout_controller.ports import MetricsUnreachable
+from rollout_controller.tallies import Counters
+
+_REQUESTS = "isogloss_inference_requests_total"
+_LATENCY = "isogloss_inference_request_seconds"
+_FAILED = frozenset({"error", "overloaded"})
+_COUNTED = _FAILED | {"ok"}
+"""`rejected` is not here: a caller's own fault says nothing of the Candidate."""
+
+_TIMEOUT_SECONDS = 2.0
+
+
+class PredictorMetrics:
+    """Implements `ports.CandidateMetrics`."""
+
+    def __init__(self) -> None:
+        self._pages = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS)
+
+    async def close(self) -> None:
+        """Close the connections to the predictors."""
+        await self._pages.aclose()
+
+    async def read(self, address: str, slow_over_ms: float) -> Counters:
+        """Read the counters of the predictor whose second port is `address`."""
+        try:
+            answer = await self._pages.get(f"http://{address}/metrics")
+            answer.raise_for_status()
+            families = text_string_to_metric_families(answer.text)
+            samples = [sample for family in families for sample in family.samples]
+        except (httpx.HTTPError, ValueError) as error:
+            raise MetricsUnreachable(
+                f"http://{address}/metrics cannot be read ({error!r}); look at the predictor's log"
+            ) from error
+        return _counters(samples, slow_over_ms)
+
+
+def _counters(samples: list[Sample], slow_over_ms: float) -> Counters:
+    outcomes = [s for s in samples if s.name == _REQUESTS and s.labels["outcome"] in _COUNTED]
+    answered = _sum(s for s in samples if s.name == f"{_LATENCY}_count")
+    return Counters(
+        requests=_sum(outcomes),
+        errors=_sum(s for s in outcomes if s.labels["outcome"] in _FAILED),
+        answered=answered,
+        over=answered - _within(samples, slow_over_ms),
+    )
+
+
+def _within(samples: list[Sample], limit_ms: float) -> int:
+    buckets = [s for s in samples if s.name == f"{_LATENCY}_bucket"]
+    exact = [s for s in buckets if math.isclose(float(s.labels["le"]) * 1000, limit_ms)]
+    if buckets and not exact:
+        raise MetricsUnreachable(
+            f"the predictor counts no latencies up to {limit_ms:g} ms; it was started under "
+            "another latencyMilliseconds: start the rollout again"
+        )
+    return _sum(exact)
+
+
+def _sum(samples: Iterable[Sample]) -> int:
+    return int(sum(sample.value for sample in samples))

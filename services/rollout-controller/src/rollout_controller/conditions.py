@@ -1,0 +1,142 @@
+"""The status document of one model: what is, what it waits for, and what to do. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lifecycle.rollouts import ACTIVE_PHASES, NOTHING_TO_SERVE, SPLIT_PHASES, Colour, Phase
+from rollout_controller.memory import ModelMemory
+from rollout_controller.observed import Observed
+from rollout_controller.ports import ColourState
+from rollout_controller.route_objects import HeldRoute
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that is true or not, why (one word), and a sentence with what to do."""
+
+    type: str
+    status: bool
+    reason: str
+    message: str
+
+
+def status_document(
+    memory: ModelMemory, held: HeldRoute | None, colours: Mapping[Colour, ColourState]
+) -> dict[str, Any]:
+    """Return what `GET /v1/models/{m}` answers."""
+    rollout = memory.state.rollout if memory.state else None
+    seen = memory.seen
+    intent = held.route.intent if held else NOTHING_TO_SERVE
+    return {
+        "model": memory.served.name,
+        "phase": rollout.phase.value if rollout else None,
+        "step": rollout.step if rollout else None,
+        "paused": rollout.paused if rollout else None,
+        "baseline": rollout.baseline if rollout else None,
+        "candidate": rollout.candidate if rollout else None,
+        "route": asdict(intent),
+        "colours": {colour.value: _colour(colours.get(colour)) for colour in Colour},
+        "verdict": _verdict(memory, seen),
+        "conditions": [_rendered(condition) for condition in _conditions(memory, seen)],
+        "canary": _canary(memory),
+        "last_rollback": _last_rollback(memory, held),
+    }
+
+
+def _colour(state: ColourState | None) -> dict[str, Any]:
+    if state is None:
+        return {"digest": None, "ready": False, "address": None}
+    return {"digest": state.digest, "ready": state.ready, "address": state.address}
+
+
+def _verdict(memory: ModelMemory, seen: Observed | None) -> dict[str, Any] | None:
+    rollout = memory.state.rollout if memory.state else None
+    if rollout and rollout.phase in SPLIT_PHASES and seen and seen.health:
+        return seen.health.to_dict()
+    verdict = memory.asked.verdict if memory.asked else None
+    return verdict.to_dict() if verdict else None
+
+
+def _canary(memory: ModelMemory) -> dict[str, int]:
+    tally = memory.notes.tally
+    rollout = memory.state.rollout if memory.state else None
+    if tally is None or rollout is None or tally.rollout != rollout.id:
+        return {"requests": 0, "errors": 0, "over": 0}
+    total = tally.total
+    return {"requests": total.requests, "errors": total.errors, "over": total.over}
+
+
+def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any] | None:
+    done = memory.last_rollback
+    if done:
+        return {**asdict(done), "milliseconds": done.milliseconds}
+    marker = held.route.marker if held else None
+    if marker is None:
+        return None
+    return {
+        "rollout": marker.rollout,
+        "to": marker.to,
+        "reason": marker.reason,
+        "automatic": marker.automatic,
+        "decided_at": marker.written_at,
+        "effective_at": None,
+        "recorded": not (memory.seen and memory.seen.going_back),
+        "milliseconds": None,
+    }
+
+
+def _conditions(memory: ModelMemory, seen: Observed | None) -> Iterator[Condition]:
+    yield _moving(memory)
+    if seen is None:
+        return
+    yield _serving(seen)
+    yield _answers(seen, "RegistryReachable", "registry", "the last state known of it is used")
+    yield _answers(seen, "GatewayInEffect", "gateway", "routes stay as they were written")
+    if seen.rollout and seen.rollout.phase is Phase.SHADOWING:
+        text = "the Rollout waits in SHADOWING"
+        yield _answers(seen, "DriftMonitorReachable", "drift-monitor", text)
+    if seen.rollout and seen.rollout.phase in SPLIT_PHASES:
+        yield _answers(seen, "CandidateMeasured", "metrics", "the Rollout waits where it is")
+        yield _answers(seen, "PolicyRead", "policy", "the Rollout waits where it is")
+    if memory.fault:
+        yield Condition("Reconciled", status=False, reason="Failed", message=memory.fault)
+
+
+def _moving(memory: ModelMemory) -> Condition:
+    rollout = memory.state.rollout if memory.state else None
+    active = rollout is not None and rollout.phase in ACTIVE_PHASES and rollout.paused is None
+    reason, message = memory.waiting
+    return Condition("Progressing", status=active, reason=reason, message=message)
+
+
+def _serving(seen: Observed) -> Condition:
+    intent = seen.held.route.intent if seen.held else NOTHING_TO_SERVE
+    used = [colour for colour in Colour if intent.weight(colour)]
+    if not used:
+        text = f"{seen.served.name} has no version to serve; roll one out"
+        return Condition("Ready", status=False, reason="NothingToServe", message=text)
+    unready = [why for colour in used if (why := _unready(seen, colour))]
+    if unready:
+        text = f"users are sent to {', '.join(unready)}; it is started again"
+        return Condition("Ready", status=False, reason="PredictorNotReady", message=text)
+    text = "every weight is on a colour that is ready"
+    return Condition("Ready", status=True, reason="Serving", message=text)
+
+
+def _unready(seen: Observed, colour: Colour) -> str | None:
+    state = seen.colours.get(colour)
+    if state is None:
+        return f"{colour}, where nothing runs"
+    return None if state.ready else f"{colour}, which is not ready: {state.reason}"
+
+
+def _answers(seen: Observed, kind: str, part: str, meanwhile: str) -> Condition:
+    fault = seen.faults.get(part)
+    if fault is None:
+        return Condition(kind, status=True, reason="Answers", message="")
+    return Condition(kind, status=False, reason="DoesNotAnswer", message=f"{fault}; {meanwhile}")
+
+
+def _rendered(condition: Condition) -> dict[str, str]:
+    return {**asdict(condition), "status": "True" if condition.status else "False"}

@@ -1,0 +1,152 @@
+"""Looking at one model: the ledger, the route, the colours, the counts.
+
+What does not answer becomes a fault beside the last thing known of it. Changes in `memory`:
+state, policy, notes (the Tally).
+"""
+
+import asyncio
+from dataclasses import replace
+
+from lifecycle.model_states import ModelState
+from lifecycle.rollouts import SPLIT_PHASES, Phase, Rollout
+from lifecycle.verdicts import Verdict
+from rollout_controller.judge import canary_gates, canary_measurements, judge_canary
+from rollout_controller.memory import ModelMemory
+from rollout_controller.observed import Observed
+from rollout_controller.ports import (
+    GatewayUnreachable,
+    LedgerRefused,
+    LedgerUnreachable,
+    MetricsUnreachable,
+    PairsUnreachable,
+    Ports,
+)
+from rollout_controller.route_objects import HeldRoute
+from rollout_controller.tallies import begin_tally
+
+
+async def observe(ports: Ports, memory: ModelMemory) -> Observed:
+    """Look once. Slow answers are waited for side by side, each within its own limit."""
+    name = memory.served.name
+    faults: dict[str, str] = {}
+    held = await ports.gateway.read(name)
+    fresh, in_effect, colours = await asyncio.gather(
+        _read_ledger(ports, memory, faults),
+        _read_effect(ports, name, held, faults),
+        ports.workloads.observe(name),
+    )
+    seen = Observed(
+        now=ports.clock.now(),
+        served=memory.served,
+        patience=memory.patience,
+        state=memory.state or _state_in_route(name, held),
+        fresh=fresh,
+        policy=memory.policy,
+        held=held,
+        in_effect=in_effect,
+        colours=colours,
+        health=None,
+        pairing=None,
+        notes=memory.notes,
+        asked=memory.asked,
+        wish=memory.wish,
+        faults=faults,
+    )
+    return await _look_at_rollout(ports, memory, seen, faults)
+
+
+async def _look_at_rollout(
+    ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]
+) -> Observed:
+    rollout, settled = seen.rollout, _route_is_settled(seen)
+    if rollout is None or seen.going_back:
+        return seen
+    if rollout.phase is Phase.SHADOWING and settled and seen.fresh:
+        try:
+            return replace(seen, pairing=await ports.pairs.find(seen.served.name, rollout))
+        except PairsUnreachable as error:
+            faults["drift-monitor"] = str(error)
+    if rollout.phase in SPLIT_PHASES:
+        await _count(ports, memory, seen, faults)
+        seen = replace(seen, notes=memory.notes)
+        return replace(seen, health=health_of(seen))
+    return seen
+
+
+def health_of(seen: Observed) -> Verdict | None:
+    """Judge the Candidate on what was counted in this step; None where it cannot be judged."""
+    if seen.tally is None or seen.gates is None:
+        return None
+    measured = canary_measurements(seen.tally, seen.served.objective.latency_milliseconds)
+    return judge_canary(canary_gates(seen.gates), measured)
+
+
+async def _read_ledger(ports: Ports, memory: ModelMemory, faults: dict[str, str]) -> bool:
+    name = memory.served.name
+    try:
+        memory.state = await ports.ledger.fetch_state(name)
+    except (LedgerUnreachable, LedgerRefused) as error:
+        faults["registry"] = str(error)
+        return False
+    wanted = memory.state.policy
+    if wanted is None or (memory.policy and memory.policy.digest == wanted):
+        return True
+    try:
+        memory.policy = await ports.ledger.fetch_policy(name)
+    except (LedgerUnreachable, LedgerRefused) as error:
+        faults["policy"] = str(error)
+    return True
+
+
+async def _read_effect(
+    ports: Ports, name: str, held: HeldRoute | None, faults: dict[str, str]
+) -> bool | None:
+    if held is None:
+        return False
+    try:
+        return await ports.gateway.wait_in_effect(name, 0)
+    except GatewayUnreachable as error:
+        faults["gateway"] = str(error)
+        return None
+
+
+def _state_in_route(name: str, held: HeldRoute | None) -> ModelState:
+    """The registry never answered since this process began: the route says what it implements."""
+    if held is None:
+        return ModelState(name)
+    return ModelState(name, seq=held.route.ledger_seq, rollout=held.route.rollout)
+
+
+def _route_is_settled(seen: Observed) -> bool:
+    return (
+        seen.in_effect is True
+        and seen.held is not None
+        and seen.held.route.intent == seen.target().intent
+    )
+
+
+async def _count(ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]) -> None:
+    rollout = seen.rollout
+    address = _metrics_address(seen, rollout)
+    if rollout is None or address is None:
+        return
+    over = seen.served.objective.latency_milliseconds
+    try:
+        read = await ports.metrics.read(address, over)
+    except MetricsUnreachable as error:
+        faults["metrics"] = str(error)
+        return
+    now = ports.clock.now()
+    if seen.tally:
+        tally = seen.tally.counting(read, now)
+    elif _route_is_settled(seen):
+        tally = begin_tally(rollout, read, now)
+    else:
+        return
+    memory.notes = replace(memory.notes, tally=tally)
+    ports.journal.save(seen.served.name, memory.notes)
+
+
+def _metrics_address(seen: Observed, rollout: Rollout | None) -> str | None:
+    state = seen.colours.get(rollout.candidate_colour) if rollout else None
+    return state.metrics_address if state and state.alive else None

@@ -1,0 +1,166 @@
+"""What to do next for one model, from one look at it. Pure: `act` carries it out.
+
+Going back comes before everything; then what is wanted is loaded, then the route follows, and
+only when it is in effect does the Rollout move on. So each crash is followed by the same moves.
+"""
+
+from dataclasses import dataclass
+
+from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, RouteIntent
+from lifecycle.verdicts import Verdict
+from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait, forward
+from rollout_controller.observed import Observed
+from rollout_controller.reasons_to_go_back import reason_to_go_back
+from rollout_controller.route_objects import Route
+from rollout_controller.targets import Target
+
+
+@dataclass(frozen=True)
+class Load:
+    """Put a version into a colour that nobody is sent to."""
+
+    colour: Colour
+    digest: str
+
+
+@dataclass(frozen=True)
+class Unload:
+    """End what runs in a colour that is not needed any more."""
+
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class WriteRoute:
+    """Make this the model's route, unless somebody wrote it since it was read."""
+
+    route: Route
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Return the traffic to the Baseline and end the Rollout."""
+
+    reason: str
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Tell the ledger what a Marker says."""
+
+    marker: Marker
+
+
+Action = Load | Unload | WriteRoute | GoBack | Record | OpenPairing | Advancing | Pausing | Wait
+
+
+def next_action(seen: Observed) -> Action:
+    """Decide the one next thing to do."""
+    target = seen.target()
+    rules = (
+        _go_back,
+        _load,
+        _write_route,
+        _record,
+        _hold,
+        _unload,
+    )
+    for rule in rules:
+        action = rule(seen, target)
+        if action is not None:
+            return action
+    return forward(seen)
+
+
+def _go_back(seen: Observed, _target: Target) -> Action | None:
+    reason = None if seen.going_back else reason_to_go_back(seen)
+    return GoBack(reason.text, reason.verdict) if reason else None
+
+
+def _load(seen: Observed, target: Target) -> Action | None:
+    wanted = {**target.digests, **dict([seen.wish] if seen.wish else [])}
+    for colour, digest in wanted.items():
+        state = seen.colours.get(colour)
+        if (state is None or state.digest != digest) and _is_free(seen, colour):
+            return Load(colour, digest)
+    return None
+
+
+def _is_free(seen: Observed, colour: Colour) -> bool:
+    """Nothing that serves is ever replaced: first the route leaves it, then it is free."""
+    state = seen.colours.get(colour)
+    if state is None or not state.alive:
+        return True
+    return seen.in_effect is True and not seen.carries(colour)
+
+
+def _write_route(seen: Observed, target: Target) -> Action | None:
+    route = _wanted_route(seen, target)
+    if seen.held is None or not seen.held.route.same_but_seq(route):
+        return WriteRoute(route)
+    if seen.in_effect is None:
+        text = f"the gateway does not say what is in effect: {seen.faults.get('gateway')}"
+        return Wait("GatewayUnreachable", text)
+    return None if seen.in_effect else WriteRoute(route)
+
+
+def _wanted_route(seen: Observed, target: Target) -> Route:
+    held = seen.held.route if seen.held else None
+    before = held.intent if held else NOTHING_TO_SERVE
+    rollout, marker = seen.rollout, held.marker if held else None
+    if marker and not seen.going_back and (rollout is None or rollout.id != marker.rollout):
+        marker = None  # recorded, and of a Rollout before this one
+    backends = dict(held.backends) if held else {}
+    backends |= {colour: s.address for colour, s in seen.colours.items() if s.address}
+    return Route(
+        model=seen.served.name,
+        hostnames=seen.served.hostnames,
+        intent=target.intent if _may_carry(seen, target, before) else before,
+        backends=backends,
+        rollout=rollout,
+        ledger_seq=seen.state.seq,
+        marker=marker,
+    )
+
+
+def _may_carry(seen: Observed, target: Target, before: RouteIntent) -> bool:
+    """A colour gets more traffic, or copies, only while it is ready with the right version."""
+    gaining = [
+        colour
+        for colour in Colour
+        if target.intent.weight(colour) > before.weight(colour)
+        or (target.intent.mirror is colour and before.mirror is not colour)
+    ]
+    return all(seen.ready(colour, target.digests[colour]) for colour in gaining)
+
+
+def _record(seen: Observed, _target: Target) -> Action | None:
+    marker = seen.held.route.marker if seen.held and seen.going_back else None
+    return Record(marker) if marker and seen.fresh else None
+
+
+def _hold(seen: Observed, target: Target) -> Action | None:
+    if not seen.fresh:
+        text = f"the registry-proxy does not answer, routes stay: {seen.faults.get('registry')}"
+        return Wait("RegistryUnreachable", text)
+    if seen.held and seen.held.route.intent != target.intent:
+        return Wait("PredictorNotReady", _not_ready(seen, target))
+    return None
+
+
+def _not_ready(seen: Observed, target: Target) -> str:
+    waiting = [
+        f"{colour} with {digest}: {state.reason if (state := seen.colours.get(colour)) else 'new'}"
+        for colour, digest in target.digests.items()
+        if not seen.ready(colour, digest)
+    ]
+    return "the route follows when ready is " + "; ".join(waiting)
+
+
+def _unload(seen: Observed, target: Target) -> Action | None:
+    for colour in seen.colours:
+        wished = seen.wish is not None and seen.wish[0] is colour
+        if colour not in target.digests and not wished and not seen.carries(colour):
+            return Unload(colour)
+    return None

@@ -1,0 +1,255 @@
+"""What this service needs from the world. Local processes and clusters differ behind these."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lifecycle.evidence import Subjects
+from lifecycle.model_states import ModelState
+from lifecycle.policies import GatePolicy
+from lifecycle.rollouts import Colour, Marker, Phase, Rollout
+from lifecycle.served_models import ServedModel
+from lifecycle.verdicts import Verdict
+from rollout_controller.metrics import Meters
+from rollout_controller.route_objects import HeldRoute, Route
+from rollout_controller.tallies import Counters, Tally
+
+Envelope = Mapping[str, Any]
+"""A DSSE envelope as a JSON object."""
+
+Sign = Callable[[str, bytes], Envelope]
+"""Signs (payload type, payload) with this service's key."""
+
+
+class LedgerUnreachable(Exception):
+    """The registry-proxy did not answer, or not as agreed; nothing is known of the request."""
+
+
+class LedgerRefused(Exception):
+    """The registry-proxy understood and said no. `problem` is the problem type's slug,
+    `members` its extension members.
+    """
+
+    def __init__(self, problem: str, text: str, members: Mapping[str, Any]) -> None:
+        super().__init__(text)
+        self.problem = problem
+        self.members = members
+
+
+class PairsUnreachable(Exception):
+    """The drift-monitor did not answer, or not as agreed."""
+
+
+class GatewayUnreachable(Exception):
+    """The gateway does not say what it has in effect; what was written stays written."""
+
+
+class RouteMoved(Exception):
+    """Somebody wrote the route since it was read: decide again."""
+
+
+class MetricsUnreachable(Exception):
+    """The predictor's counters could not be read; the text says why."""
+
+
+@dataclass(frozen=True)
+class HeldPolicy:
+    """A gate policy and the digest that Evidence is bound to."""
+
+    digest: str
+    policy: GatePolicy
+
+
+@dataclass(frozen=True)
+class Advance:
+    """A request to move a Rollout forward, decided at `expected_seq`."""
+
+    phase: Phase
+    step: int
+    expected_seq: int
+    evidence: Envelope | None = None
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """What the ledger answered: `verdict` is None where no Gate guards the move."""
+
+    advanced: bool
+    verdict: Verdict | None
+    rollout: Rollout
+    seq: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a Rollout ended; `marker` None where no route had to be changed for it."""
+
+    phase: Phase
+    reason: str
+    marker: Marker | None = None
+    verdict: Verdict | None = None
+    facts: Mapping[str, Any] | None = None
+    evidence: Envelope | None = None
+
+
+class Ledger(Protocol):
+    """The registry-proxy's ledger. All raise LedgerUnreachable and LedgerRefused."""
+
+    async def fetch_state(self, model: str) -> ModelState:
+        """Return the model as of its last entry; an empty one when nothing is known of it."""
+
+    async def fetch_policy(self, model: str) -> HeldPolicy:
+        """Return the gate policy in force."""
+
+    async def begin(self, model: str, digest: str, expected_seq: int) -> tuple[Rollout, int]:
+        """Record a new Rollout; return it and the new head."""
+
+    async def advance(self, model: str, rollout: str, request: Advance) -> Advanced:
+        """Ask for the next Phase or step."""
+
+    async def hold(
+        self, model: str, rollout: str, reason: str | None, expected_seq: int
+    ) -> tuple[Rollout, int]:
+        """Pause a Rollout with a reason, or resume it (None)."""
+
+    async def end(self, model: str, rollout: str, ending: Ending) -> tuple[Rollout, int]:
+        """Record that a Rollout was given up; idempotent, and never loses a race."""
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """How far the drift-monitor has got with a pairing that began at `since`."""
+
+    since: float
+    eligible: int
+    pairs: int
+    disagreeing: int
+    missing: int
+
+
+class Pairs(Protocol):
+    """The drift-monitor's pairings. All raise PairsUnreachable."""
+
+    async def register(self, model: str, rollout: Rollout, since: float) -> None:
+        """Begin to pair the two versions' answers; a repeated one keeps the first `since`."""
+
+    async def find(self, model: str, rollout: Rollout) -> PairCounts | None:
+        """Return the counts, None when this Rollout is not paired yet."""
+
+    async def sign(
+        self, model: str, rollout: Rollout, subjects: Subjects, expires_at: float
+    ) -> Envelope:
+        """Return signed shadow Evidence of what was counted."""
+
+
+class Gateway(Protocol):
+    """The one route object of each model. Its rules are the gateway's own; not the ledger's."""
+
+    async def read(self, model: str) -> HeldRoute | None:
+        """Return what was last written, None when nothing was."""
+
+    async def write(self, route: Route, expected: str | None) -> None:
+        """Replace the model's route; RouteMoved unless the held revision is `expected` (None:
+        whatever is held, because going back must not lose a race).
+        """
+
+    async def wait_in_effect(self, model: str, seconds: float) -> bool:
+        """Return whether what was written is what the gateway does, waiting up to `seconds`;
+        GatewayUnreachable when it does not say.
+        """
+
+    async def remove(self, model: str) -> None:
+        """Forget a model that is no longer served."""
+
+
+@dataclass(frozen=True)
+class ColourState:
+    """One colour's predictor. `alive`: it exists and has not ended by itself since it was last
+    ready; `ready`: it is warm and answers; `since`: when `ready` last changed, seconds since
+    the epoch; `reason`: why it is not ready.
+    """
+
+    digest: str
+    alive: bool
+    ready: bool
+    since: float
+    address: str | None
+    metrics_address: str | None
+    reason: str = ""
+
+
+class Workloads(Protocol):
+    """Predictors by model and colour. What is wanted is kept running until told otherwise."""
+
+    async def ensure(self, served: ServedModel, colour: Colour, digest: str) -> None:
+        """Want a version in a colour, replacing what is there; returns before it is ready."""
+
+    async def observe(self, model: str) -> Mapping[Colour, ColourState]:
+        """Return the colours that something is wanted in, or still runs in."""
+
+    async def stop(self, model: str, colour: Colour) -> None:
+        """Want nothing in a colour; returns before it has gone."""
+
+
+class CandidateMetrics(Protocol):
+    """Predictors' own counters."""
+
+    async def read(self, address: str, slow_over_ms: float) -> Counters:
+        """Return the counters at a metrics address; MetricsUnreachable says what is missing."""
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What cannot be rebuilt from ledger, route and workloads, and is only lost patience when
+    lost: the counters since a step began, and when a person last resumed the Rollout.
+    """
+
+    tally: Tally | None = None
+    resumed_at: float = 0.0
+
+
+class Journal(Protocol):
+    """Notes by model, kept over restarts."""
+
+    def load(self, model: str) -> Notes:
+        """Return the notes last saved, empty ones when there are none."""
+
+    def save(self, model: str, notes: Notes) -> None:
+        """Replace a model's notes."""
+
+
+@dataclass(frozen=True)
+class ServedModelsRead:
+    """All ServedModels by name, and what was refused: object to reason."""
+
+    models: Mapping[str, ServedModel]
+    refused: Mapping[str, str]
+
+
+class ServedModels(Protocol):
+    """Where people say how each model is served."""
+
+    def read(self) -> ServedModelsRead:
+        """Return what is written now; a refused object's last good form stays among the models."""
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything that the use cases reach the world through."""
+
+    ledger: Ledger
+    pairs: Pairs
+    gateway: Gateway
+    workloads: Workloads
+    metrics: CandidateMetrics
+    journal: Journal
+    clock: Clock
+    sign: Sign
+    meters: Meters

@@ -1,0 +1,148 @@
+"""HTTP in and out: who may ask for what, and which outcome is which status. No decisions."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+
+from lifecycle.transitions import TransitionRefused
+from rollout_controller.conditions import status_document
+from rollout_controller.memory import ModelMemory, Rollback
+from rollout_controller.operate import abort, pause, resume, start_rollout
+from rollout_controller.ports import (
+    GatewayUnreachable,
+    LedgerRefused,
+    LedgerUnreachable,
+    PairsUnreachable,
+    Ports,
+)
+from rollout_controller.reconcile import Loops
+from rollout_controller.rollback_by_hand import CannotGoBack, roll_back
+from rollout_controller.schemas import ModelName, ReasonBody, RollbackBody, StartBody
+from servicekit.callers import Caller, TokenFile, caller_dependency
+from servicekit.problems import Problem, problem_page
+
+_TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
+    TransitionRefused: (404, "unknown-version", "Unknown version"),
+    CannotGoBack: (409, "cannot-go-back", "Cannot go back"),
+    LedgerUnreachable: (503, "registry-unreachable", "Registry unreachable"),
+    PairsUnreachable: (503, "drift-monitor-unreachable", "Drift monitor unreachable"),
+    GatewayUnreachable: (503, "gateway-unreachable", "Gateway unreachable"),
+}
+_RETRY_AFTER = {"Retry-After": "2"}
+
+
+def rollout_routes(loops: Loops, ports: Ports, tokens: TokenFile) -> APIRouter:
+    """Return the routes of this service."""
+    router = APIRouter()
+    viewer = Depends(caller_dependency(tokens, "viewer"))
+    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
+
+    @router.get("/v1/models/{m}", dependencies=[viewer])
+    async def status(m: ModelName) -> dict[str, Any]:
+        held, colours = await ports.gateway.read(m), await ports.workloads.observe(m)
+        return status_document(_memory(loops, m), held, colours)
+
+    @router.post("/v1/models/{m}/rollouts", status_code=202)
+    async def start(m: ModelName, _caller: operator, body: StartBody) -> dict[str, Any]:
+        rollout = await start_rollout(ports, _memory(loops, m), body.version)
+        return {"rollout": rollout.to_dict()}
+
+    @router.post("/v1/models/{m}/rollouts/current/pause")
+    async def hold(m: ModelName, caller: operator, body: ReasonBody) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        return _changed(memory, await pause(ports, memory, _said(body, caller)))
+
+    @router.post("/v1/models/{m}/rollouts/current/resume")
+    async def go_on(m: ModelName, _caller: operator, _body: ReasonBody) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        return _changed(memory, await resume(ports, memory))
+
+    @router.post("/v1/models/{m}/rollouts/current/abort")
+    async def give_up(m: ModelName, caller: operator, body: ReasonBody) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        return _changed(memory, await abort(ports, memory, _said(body, caller)))
+
+    @router.post("/v1/models/{m}/rollback")
+    async def back(m: ModelName, caller: operator, body: RollbackBody) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        done = await roll_back(ports, memory, _said(body, caller), body.to)
+        return _told(done) if done else _nothing_to_do(memory, ports.clock.now())
+
+    return router
+
+
+def install_rollout_errors(app: FastAPI) -> None:
+    """Answer this service's refusals as problem+json."""
+    for kind, (status, slug, title) in _TABLE.items():
+        app.add_exception_handler(kind, _page(status, slug, title))
+    app.add_exception_handler(LedgerRefused, _ledger_refused)
+
+
+def _page(status: int, slug: str, title: str) -> Any:
+    async def answer(request: Request, error: Exception) -> Response:
+        headers = _RETRY_AFTER if status == 503 else None
+        problem = Problem(status, slug, title, str(error), headers=headers)
+        return problem_page(problem, request.url.path)
+
+    return answer
+
+
+async def _ledger_refused(request: Request, refused: Exception) -> Response:
+    """Pass the registry's refusal on: its words say what to do."""
+    assert isinstance(refused, LedgerRefused)  # noqa: S101 - narrows the type Starlette declares
+    kept = {k: v for k, v in refused.members.items() if k in {"seq", "verdict"}}
+    problem = Problem(409, refused.problem, "Refused by the registry", str(refused), kept)
+    return problem_page(problem, request.url.path)
+
+
+def _memory(loops: Loops, model: str) -> ModelMemory:
+    memory = loops.find(model)
+    if memory is None:
+        known = "; ".join(f"{name}: {why}" for name, why in loops.refused.items())
+        detail = f"No ServedModel {model}: write one. {known}".strip()
+        raise Problem(404, "unknown-model", "Unknown model", detail)
+    return memory
+
+
+def _said(body: ReasonBody | RollbackBody, caller: Caller) -> str:
+    return f"{body.reason} ({caller.name})"
+
+
+def _changed(memory: ModelMemory, changed: bool) -> dict[str, Any]:  # noqa: FBT001 - the answer's own field
+    rollout = memory.state.rollout if memory.state else None
+    return {"changed": changed, "rollout": rollout.to_dict() if rollout else None}
+
+
+def _told(done: Rollback) -> dict[str, Any]:
+    if done.effective_at is None:
+        raise Problem(
+            503,
+            "not-in-effect",
+            "Not in effect",
+            "The route is written with its Marker, but the gateway does not say that it is in "
+            "effect: look at the gateway; nothing has to be asked for again.",
+            {"to": done.to, "decided_at": done.decided_at},
+        )
+    return {
+        "rolled_back": True,
+        "to": done.to,
+        "decided_at": done.decided_at,
+        "effective_at": done.effective_at,
+        "milliseconds": done.milliseconds,
+        "recorded": done.recorded,
+    }
+
+
+def _nothing_to_do(memory: ModelMemory, now: float) -> dict[str, Any]:
+    seen = memory.seen
+    intent = seen.held.route.intent if seen and seen.held else None
+    serving = [c for c, s in seen.colours.items() if intent and intent.weight(c)] if seen else []
+    return {
+        "rolled_back": False,
+        "to": seen.colours[serving[0]].digest if seen and serving else None,
+        "decided_at": now,
+        "effective_at": now,
+        "milliseconds": 0.0,
+        "recorded": True,
+    }

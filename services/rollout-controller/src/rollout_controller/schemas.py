@@ -1,0 +1,35 @@
+"""Bodies of the requests."""
+
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
+
+ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Reference = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|[1-9][0-9]{0,8})$")]
+ReasonText = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Body(BaseModel):
+    """A request's body: an unknown member is refused, for it may be a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StartBody(Body):
+    """POST rollouts; `version` is a number or a digest."""
+
+    version: Reference
+
+
+class ReasonBody(Body):
+    """POST pause, resume, abort."""
+
+    reason: ReasonText
+
+
+class RollbackBody(Body):
+    """POST rollback; `to` None is the Baseline."""
+
+    reason: ReasonText
+    to: Reference | None = None

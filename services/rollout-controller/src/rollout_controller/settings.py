@@ -1,0 +1,102 @@
+"""Every setting of this process, read once from ISOGLOSS_ROLLOUT_CONTROLLER_*."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from servicekit.settings import ServiceSettings
+
+_URL = r"^https?://[^\s/]+(/[^\s]*)?$"
+
+
+class RolloutControllerSettings(ServiceSettings, env_prefix="ISOGLOSS_ROLLOUT_CONTROLLER_"):
+    """Where its neighbours are, where it keeps its files, and how patient it is."""
+
+    host: str = Field("127.0.0.1", description="address it listens on")
+    port: int = Field(8300, ge=0, le=65535, description="port of all routes and of /metrics")
+    registry_url: str = Field(pattern=_URL, description="address of the registry-proxy")
+    drift_monitor_url: str = Field(pattern=_URL, description="address of the drift-monitor")
+    token_file: Path = Field(
+        description="file (0600) with this process's token for the registry and the drift-monitor"
+    )
+    callers_file: Path = Field(description="file (0600) with the hashes of its callers' tokens")
+    signing_key_file: Path = Field(
+        description="ed25519 private key (PEM, 0600) that signs canary Evidence"
+    )
+    served_models_dir: Path = Field(description="directory of ServedModel files, watched")
+    state_dir: Path = Field(
+        description="directory of the journal: predictors' ports and the counts of a step"
+    )
+    gateway_host: str = Field("127.0.0.1", description="address that Envoy listens on")
+    gateway_port: int = Field(8080, ge=1, le=65535, description="port that callers send to")
+    gateway_admin_port: int = Field(
+        9901, ge=1, le=65535, description="port of Envoy's admin page, on loopback only"
+    )
+    gateway_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="seconds after which the gateway answers 504; it never tries again by itself, "
+        "because a second try would hide a Candidate's faults",
+    )
+    envoy_dir: Path = Field(description="directory of Envoy's files, also the route's memory")
+    predictor_port_from: int = Field(
+        8400, ge=1024, le=65000, description="lowest port that a predictor may get; it takes two"
+    )
+    predictor_token_file: Path = Field(
+        description="file (0600) with the predictors' token for artifacts and events"
+    )
+    fingerprint_key_file: Path = Field(
+        description="file (0600) with the key of the texts' fingerprints, given to predictors"
+    )
+    artifact_cache_dir: Path = Field(description="directory where predictors keep artifacts")
+    run_dir: Path = Field(description="directory of the predictors' pid and start-time files")
+    log_dir: Path = Field(description="directory of the predictors' logs")
+    interval_seconds: float = Field(
+        1.0,
+        ge=0.05,
+        le=60,
+        description="seconds between two looks at a model; a canary's fault is seen within one",
+    )
+    evidence_seconds: float = Field(
+        2.0,
+        ge=0.05,
+        le=3600,
+        description="seconds between two questions whether a Gate PASSes; each makes Evidence",
+    )
+    pairing_delay_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="seconds after the mirror is in effect from which answers are paired, so "
+        "that requests in flight at that moment do not count as missing",
+    )
+    load_limit_seconds: float = Field(
+        300.0,
+        ge=1,
+        le=86_400,
+        description="seconds in which a version must be loaded and warm, else its Rollout ends",
+    )
+    unready_limit_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=600,
+        description="seconds that a Candidate may be unready while users are sent to it",
+    )
+    request_timeout_seconds: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="seconds that the registry-proxy and the drift-monitor have for an answer; "
+        "a look at a canary may be late by that much",
+    )
+    stop_grace_seconds: float = Field(
+        10.0, ge=0, le=600, description="seconds from SIGTERM to SIGKILL for a predictor"
+    )
+    shutdown_delay_seconds: float = Field(
+        0.0, ge=0, le=600, description="seconds it still serves after SIGTERM, for routers"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged, also by the predictors it starts"
+    )

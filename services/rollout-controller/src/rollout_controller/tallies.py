@@ -1,0 +1,58 @@
+"""Counting what a Candidate did to users since a step began, from counters that may restart."""
+
+from dataclasses import astuple, dataclass, replace
+
+from lifecycle.rollouts import Phase, Rollout
+
+
+@dataclass(frozen=True)
+class Counters:
+    """A predictor's counters since its process began. `requests` are those it had to answer
+    (a caller's own faults are not among them), `errors` those it failed or turned away; of the
+    `answered` ones `over` took longer than the objective's latency.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    answered: int = 0
+    over: int = 0
+
+    def plus(self, other: "Counters") -> "Counters":
+        """Add field by field."""
+        return Counters(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def since(self, earlier: "Counters") -> "Counters":
+        """Subtract field by field; all of this one where it began anew since `earlier`."""
+        pairs = list(zip(astuple(self), astuple(earlier), strict=True))
+        if any(now < before for now, before in pairs):
+            return self
+        return Counters(*(now - before for now, before in pairs))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted in one step of one Rollout, from when its route took effect (`began_at`)
+    to the last reading (`read_at`), both in seconds since the epoch.
+    """
+
+    rollout: str
+    phase: Phase
+    step: int
+    began_at: float
+    read_at: float
+    seen: Counters
+    total: Counters = Counters()
+
+    def belongs_to(self, rollout: Rollout) -> bool:
+        """Tell whether this counts the step that the Rollout is in."""
+        return (self.rollout, self.phase, self.step) == (rollout.id, rollout.phase, rollout.step)
+
+    def counting(self, read: Counters, now: float) -> "Tally":
+        """Return the Tally after one more reading."""
+        total = self.total.plus(read.since(self.seen))
+        return replace(self, read_at=now, seen=read, total=total)
+
+
+def begin_tally(rollout: Rollout, read: Counters, now: float) -> Tally:
+    """Start counting at a step: what was counted before (mirrored copies, too) does not count."""
+    return Tally(rollout.id, rollout.phase, rollout.step, now, now, read)
