@@ -10,6 +10,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from lifecycle.documents import DocumentRefused
 from servicekit.callers import FileRefused
@@ -24,19 +25,41 @@ JOBS = {
     "register": "hand a run's model to the registry-proxy as a version",
     "evaluate": "measure a version for its offline Gates and post the signed Evidence",
 }
-DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+REFUSED, UNREACHABLE = 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job named first; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    job = next((word for word in given if word in JOBS), None)
+    if not given or given[0] not in JOBS:
+        _overview().parse_args(given)  # prints help or what is wrong, and exits
     # Only the chosen job is imported: MLflow and the plots take seconds to load.
-    module = importlib.import_module(f"training_jobs.{job.replace('-', '_')}") if job else None
-    parsed = _parser(job, module).parse_args(given)
+    job = importlib.import_module(f"training_jobs.{given[0].replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m training_jobs {given[0]}",
+        description=JOBS[given[0]],
+        epilog=job.EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    job.add_arguments(parser)
+    return _run(job, parser.parse_args(given[1:]))
+
+
+def _overview() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training_jobs",
+        description="One job a call; JOB --help names its arguments and gives an example.",
+    )
+    jobs = parser.add_subparsers(required=True, metavar="JOB")
+    for name, text in JOBS.items():
+        jobs.add_parser(name, help=text)
+    return parser
+
+
+def _run(job: ModuleType, arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result, code = parsed.run(parsed, load_settings(TrainingSettings))
+        result, code = job.run(arguments, load_settings(TrainingSettings))
     except (JobRefused, DocumentRefused, FileRefused) as refused:
         tell(f"refused: {refused}")
         return REFUSED
@@ -44,27 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(f"unreachable: {error}")
         return UNREACHABLE
     except KeyboardInterrupt:
-        tell(f"{parsed.job} was interrupted; run it again")
+        tell("interrupted; nothing was handed on, run it again")
         return REFUSED
     sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")
     return int(code)
-
-
-def _parser(chosen: str | None, module: object) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training_jobs", description=__doc__)
-    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
-    for job, text in JOBS.items():
-        job_parser = jobs.add_parser(
-            job,
-            help=text,
-            description=text,
-            epilog=getattr(module, "EXAMPLE", None) if job == chosen else None,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if job == chosen:
-            module.add_arguments(job_parser)  # type: ignore[attr-defined]
-            job_parser.set_defaults(run=module.run)  # type: ignore[attr-defined]
-    return parser
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ from pydantic import Field
 from servicekit.settings import ServiceSettings
 
 
-class TrainingSettings(ServiceSettings):
+class TrainingSettings(ServiceSettings, env_prefix="ISOGLOSS_TRAINING_JOBS_"):
     """What the jobs need to know of the world around them."""
-
-    model_config = {"env_prefix": "ISOGLOSS_TRAINING_JOBS_"}  # noqa: RUF012 - pydantic reads it
 
     home: Path = Field(
         default_factory=lambda: Path(os.environ.get("ISOGLOSS_HOME", ".isogloss")),
