@@ -84,9 +84,13 @@ def bootstrap_means(
     sums, sizes = (rows, np.ones(len(rows))) if blocks is None else _block_sums(rows, blocks)
     draws_per_window = max(1, round(n * len(sizes) / len(rows)))
     rng = np.random.default_rng(seed)
-    even = np.full(len(sizes), 1 / len(sizes))
     for start in range(0, windows, _CHUNK):
-        weights = rng.multinomial(draws_per_window, even, size=min(_CHUNK, windows - start))
+        chunk = min(_CHUNK, windows - start)
+        drawn = rng.integers(0, len(sizes), size=(chunk, draws_per_window))
+        # Counted by hand: numpy's multinomial takes one binomial per row of the Reference.
+        places = drawn + np.arange(chunk)[:, None] * len(sizes)
+        counts = np.bincount(places.ravel(), minlength=chunk * len(sizes))
+        weights = counts.reshape(chunk, len(sizes))
         totals = weights.astype(sums.dtype) @ sums
         yield np.asarray(totals / (weights @ sizes)[:, None], dtype=np.float64)
 

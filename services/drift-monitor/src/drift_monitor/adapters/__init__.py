@@ -1,0 +1,1 @@
+"""The only importers of SQLAlchemy, httpx and the file system."""

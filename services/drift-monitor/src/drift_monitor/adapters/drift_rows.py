@@ -1,0 +1,155 @@
+"""Windows, monitors, findings and nulls as rows; sums as raw little arrays."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, RowMapping, delete, select, union, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from drift_monitor.adapters.tables import FINDINGS, MONITORS, NULLS, VERSIONS, WINDOWS
+from drift_monitor.findings import Finding
+from drift_monitor.monitors import Monitor, Reading
+from drift_monitor.sketches import Floats
+from drift_monitor.windows import ALL, Window
+from stats.cusum import Cusum
+
+
+class DriftRows:
+    """Implements `ports.Drift` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def open_window(self, version: str, slice_name: str) -> Window | None:
+        """Return the Window that rows are added to."""
+        query = select(WINDOWS).where(
+            WINDOWS.c.version == version, WINDOWS.c.slice == slice_name, ~WINDOWS.c.closed
+        )
+        row = self._connection.execute(query).mappings().first()
+        return _window(row) if row else None
+
+    def save_window(self, window: Window, *, closed: bool = False) -> None:
+        """Store a Window by version, slice and start."""
+        values = vars(window) | {"sums": window.sums.tobytes(), "closed": closed}
+        changing = {key: values[key] for key in ("end", "n", "sums", "closed")}
+        statement = upsert(WINDOWS).values(values)
+        keys = ["version", "slice", "start"]
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=keys, set_=changing)
+        )
+
+    def windows(self, *, closed: bool) -> list[Window]:
+        """Return the closed Windows, oldest first, or those still open."""
+        query = select(WINDOWS).where(WINDOWS.c.closed == closed).order_by(WINDOWS.c.end)
+        return [_window(row) for row in self._connection.execute(query).mappings()]
+
+    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: float) -> None:
+        """Replace a closed Window by what its Detectors made of it."""
+        of_slice = {"version": window.version, "slice": window.slice}
+        for detector, monitor in monitors.items():
+            state = json.dumps(asdict(monitor))
+            statement = upsert(MONITORS).values(**of_slice, detector=detector, state=state)
+            keys = ["version", "slice", "detector"]
+            self._connection.execute(
+                statement.on_conflict_do_update(index_elements=keys, set_={"state": state})
+            )
+        if window.slice == ALL:
+            of_version = VERSIONS.c.digest == window.version
+            self._connection.execute(update(VERSIONS).where(of_version).values(cosine=cosine))
+        self._connection.execute(
+            delete(WINDOWS).where(
+                WINDOWS.c.version == window.version,
+                WINDOWS.c.slice == window.slice,
+                WINDOWS.c.start == window.start,
+            )
+        )
+
+    def monitors(self, version: str) -> dict[str, dict[str, Monitor]]:
+        """Return the monitors of a version by Slice and Detector."""
+        query = select(MONITORS).where(MONITORS.c.version == version)
+        found: dict[str, dict[str, Monitor]] = {}
+        for row in self._connection.execute(query):
+            found.setdefault(row.slice, {})[row.detector] = _monitor(json.loads(row.state))
+        return found
+
+    def slices(self, version: str) -> set[str]:
+        """Return the Slices that have a Window or a monitor."""
+        found = union(
+            select(WINDOWS.c.slice).where(WINDOWS.c.version == version),
+            select(MONITORS.c.slice).where(MONITORS.c.version == version),
+        )
+        return set(self._connection.execute(found).scalars())
+
+    def cosine(self, version: str) -> float | None:
+        """Return the naive cosine distance of the last tested Window; None before the first."""
+        query = select(VERSIONS.c.cosine).where(VERSIONS.c.digest == version)
+        distance: float | None = self._connection.execute(query).scalar()
+        return distance
+
+
+class FindingRows:
+    """Implements `ports.Findings` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, finding: Finding) -> None:
+        """Store a finding; the same one again keeps when it began and moves the rest on."""
+        values = asdict(finding)
+        kept = {"id", "since", "found_at"}
+        moving = {key: value for key, value in values.items() if key not in kept}
+        statement = upsert(FINDINGS).values(values)
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["id"], set_=moving)
+        )
+
+    def of_model(self, model: str) -> list[Finding]:
+        """Return a model's findings, newest first."""
+        query = (
+            select(FINDINGS).where(FINDINGS.c.model == model).order_by(FINDINGS.c.found_at.desc())
+        )
+        return [Finding(**row) for row in self._connection.execute(query).mappings()]
+
+
+class NullRows:
+    """Implements `ports.Nulls` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def load(self, version: str, slice_name: str, n: int) -> Mapping[str, Floats] | None:
+        """Return each Detector's sorted statistics, or None."""
+        query = select(NULLS.c.detector, NULLS.c.samples).where(
+            NULLS.c.version == version, NULLS.c.slice == slice_name, NULLS.c.n == n
+        )
+        rows = self._connection.execute(query).all()
+        samples = {row.detector: np.frombuffer(row.samples, dtype=np.float64) for row in rows}
+        return samples or None
+
+    def save(self, version: str, slice_name: str, n: int, nulls: Mapping[str, Floats]) -> None:
+        """Store them."""
+        of_size = {"version": version, "slice": slice_name, "n": n}
+        rows = [
+            of_size | {"detector": detector, "samples": samples.tobytes()}
+            for detector, samples in nulls.items()
+        ]
+        self._connection.execute(upsert(NULLS).on_conflict_do_nothing(), rows)
+
+
+def _window(row: RowMapping) -> Window:
+    return Window(
+        version=row["version"],
+        slice=row["slice"],
+        start=row["start"],
+        end=row["end"],
+        n=row["n"],
+        sums=np.frombuffer(row["sums"], dtype=np.float64),
+    )
+
+
+def _monitor(state: dict[str, Any]) -> Monitor:
+    last = Reading(**state["last"]) if state["last"] else None
+    return Monitor(**state | {"cusum": Cusum(**state["cusum"]), "last": last})

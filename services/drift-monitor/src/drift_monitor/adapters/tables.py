@@ -1,0 +1,112 @@
+"""The tables. All state of this service is here or in the journal's tail."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+METADATA = MetaData()
+
+PROGRESS = Table(
+    "progress",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("applied", Integer, nullable=False),
+)
+BATCHES = Table(
+    "batches",
+    METADATA,
+    Column("batch_id", String, primary_key=True),
+    Column("received_at", Float, nullable=False, index=True),
+)
+VERSIONS = Table(
+    "versions",
+    METADATA,
+    Column("row", Integer, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("labels", String, nullable=False),  # JSON list
+    Column("cosine", Float),  # of the last tested Window on slice all
+    Index("versions_by_digest", "model", "digest", unique=True),
+)
+PAIRINGS = Table(
+    "pairings",
+    METADATA,
+    Column("model", String, primary_key=True),
+    Column("rollout", String, primary_key=True),
+    Column("baseline", String, nullable=False),
+    Column("candidate", String, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("until", Float),
+)
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("version", Integer, ForeignKey("versions.row"), primary_key=True),
+    Column("request_id", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("received_at", Float, nullable=False, index=True),
+    Column("fingerprint", String, nullable=False),
+    Column("length_slice", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+LABELS = Table(
+    "labels",
+    METADATA,
+    Column("request_id", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("received_at", Float, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+WINDOWS = Table(
+    "windows",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("slice", String, primary_key=True),
+    Column("start", Float, primary_key=True),
+    Column("end", Float, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("sums", LargeBinary, nullable=False),  # float64
+    Column("closed", Boolean, nullable=False, index=True),
+)
+MONITORS = Table(
+    "monitors",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("slice", String, primary_key=True),
+    Column("detector", String, primary_key=True),
+    Column("state", String, nullable=False),  # JSON of monitors.Monitor
+)
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("model", String, nullable=False, index=True),
+    Column("digest", String, nullable=False),
+    Column("slice", String, nullable=False),
+    Column("detector", String, nullable=False),
+    Column("direction", String, nullable=False),
+    Column("size", String, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("found_at", Float, nullable=False),
+    Column("confirmed_at", Float, nullable=False),
+    Column("text", String, nullable=False),
+)
+NULLS = Table(
+    "nulls",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("slice", String, primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("detector", String, primary_key=True),
+    Column("samples", LargeBinary, nullable=False),  # float64, sorted
+)

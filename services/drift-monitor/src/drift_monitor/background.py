@@ -1,0 +1,166 @@
+"""The two things that go on behind the routes: counting what arrived, and testing Windows.
+
+Both work in threads, one step at a time, and end with the step they are in. While the database
+refuses, nothing is lost: batches stay in the queue and the journal, and readiness says why.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from drift_monitor.count import Rules, close_windows, count_records
+from drift_monitor.intake import Intake
+from drift_monitor.judge import judge_windows
+from drift_monitor.metrics import Metrics
+from drift_monitor.pairings import add_up
+from drift_monitor.ports import Journal, Store, StoreUnavailable
+from drift_monitor.shelf import Shelf
+from drift_monitor.windows import ALL
+from servicekit.process import Health
+
+# Batches per transaction: a commit costs as much as counting one or two.
+_RECORDS = 20
+_TICK_SECONDS = 1.0
+# Tallies read every answer of a pairing, and old rows go by the minute.
+_TICKS_BETWEEN_TALLIES = 5
+_TICKS_BETWEEN_FORGETTING = 60
+
+_log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long a Window is, what the Candidate may lag, and how long rows are kept."""
+
+    window_seconds: float
+    pair_lag_seconds: float
+    retention_seconds: float
+
+
+class Counting:
+    """Moves batches from the queue into the tables."""
+
+    def __init__(
+        self, intake: Intake, journal: Journal, store: Store, shelf: Shelf, rules: Rules
+    ) -> None:
+        self._intake = intake
+        self._journal = journal
+        self._store = store
+        self._shelf = shelf
+        self._rules = rules
+
+    async def step(self, metrics: Metrics) -> None:
+        """Wait for batches and count the oldest; raises StoreUnavailable."""
+        await self._intake.wait()
+        records = self._intake.first(_RECORDS)
+        if records:
+            counted = await asyncio.to_thread(
+                count_records, records, self._store, self._shelf, self._rules
+            )
+            self._intake.done(records)
+            self._journal.forget(records[-1].seq)
+            metrics.observe_counted(counted)
+        metrics.waiting.set(len(self._intake))
+
+
+class Testing:
+    """Closes and tests Windows, and keeps the gauges and the tables' size up to date."""
+
+    def __init__(
+        self, intake: Intake, store: Store, shelf: Shelf, times: Times, clock: Clock
+    ) -> None:
+        self._intake = intake
+        self._store = store
+        self._shelf = shelf
+        self._times = times
+        self._clock = clock
+        self._ticks = 0
+
+    async def step(self, metrics: Metrics) -> None:
+        """Do one tick's work; raises StoreUnavailable."""
+        now = self._clock()
+        counted_until = self._intake.counted_until(now)
+        await asyncio.to_thread(self._test, now, counted_until, metrics)
+        if self._ticks % _TICKS_BETWEEN_TALLIES == 0:
+            settled = counted_until - self._times.pair_lag_seconds
+            await asyncio.to_thread(self._show_pairings, settled, metrics)
+        if self._ticks % _TICKS_BETWEEN_FORGETTING == 0:
+            await asyncio.to_thread(self._forget, now)
+        self._ticks += 1
+
+    def _test(self, now: float, counted_until: float, metrics: Metrics) -> None:
+        close_windows(self._store, counted_until, self._times.window_seconds)
+        for finding in judge_windows(self._store, self._shelf, now):
+            signal = (finding.model, finding.digest, finding.slice, finding.detector)
+            metrics.findings.labels(*signal).inc()
+            _log.warning("drift of %s %s: %s", finding.model, finding.digest, finding.text)
+        with self._store.read() as transaction:
+            for version in transaction.registered.versions():
+                for slice_name, monitors in transaction.drift.monitors(version.digest).items():
+                    for detector, monitor in monitors.items():
+                        signal = (version.model, version.digest, slice_name, detector)
+                        metrics.observe_monitor(signal, monitor)
+
+    def _show_pairings(self, settled: float, metrics: Metrics) -> None:
+        with self._store.read() as transaction:
+            for pairing in transaction.registered.pairings():
+                if pairing.until is None:
+                    tallies = transaction.answers.tally(pairing, settled)
+                    metrics.observe_pairing(pairing, add_up(ALL, tallies))
+
+    def _forget(self, now: float) -> None:
+        with self._store.begin() as transaction:
+            transaction.forget(now, self._times.retention_seconds)
+
+
+class Background:
+    """Runs both until `stop`."""
+
+    def __init__(self, counting: Counting, testing: Testing, intake: Intake) -> None:
+        self._counting = counting
+        self._testing = testing
+        self._intake = intake
+        self._stopping = asyncio.Event()
+
+    async def run(self, metrics: Metrics, health: Health) -> None:
+        """Count and test until `stop`; an error nobody foresaw stops the process."""
+
+        async def count() -> None:
+            while not self._stopping.is_set():
+                await self._attempt("counting", self._counting.step(metrics), health)
+
+        async def test() -> None:
+            while not self._stopping.is_set():
+                await self._attempt("testing", self._testing.step(metrics), health)
+                await self._pause()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(count())
+                tasks.create_task(test())
+        except Exception:  # noqa: BLE001 - the edge of this process beside uvicorn
+            _log.exception("the work behind the routes failed")
+            health.fail("The drift monitor stopped on an error; its log says which.")
+
+    def stop(self) -> None:
+        """End after the present steps; what is queued stays in the journal."""
+        self._stopping.set()
+        self._intake.wake()
+
+    async def _attempt(self, what: str, step: Awaitable[None], health: Health) -> None:
+        try:
+            await step
+        except StoreUnavailable as error:
+            _log.error("%s; trying again", error)
+            health.mark(what, str(error))
+            await self._pause()
+        else:
+            health.mark(what, None)
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), _TICK_SECONDS)

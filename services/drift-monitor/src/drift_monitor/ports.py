@@ -1,0 +1,199 @@
+"""What this service needs from outside: a journal, tables, and the registry's References.
+
+Tables are read and written inside one transaction, which also moves the journal's mark forward,
+so a batch is counted once whatever crashes when.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from drift_monitor.findings import Finding
+from drift_monitor.monitors import Monitor
+from drift_monitor.pairings import Pairing, Tally
+from drift_monitor.sketches import Floats
+from drift_monitor.windows import Window
+
+
+class JournalRefused(Exception):
+    """A batch cannot be written down, so it must not be acknowledged."""
+
+
+class StoreUnavailable(Exception):
+    """The tables cannot be read or written now; nothing of the transaction was kept."""
+
+
+class RegistryUnavailable(Exception):
+    """The registry-proxy did not answer; the question may be asked again."""
+
+
+class ReferenceRefused(Exception):
+    """The version has no Reference, or not the one its digest promises."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One journalled batch."""
+
+    seq: int
+    received_at: float
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of a version that a pairing may count. `fingerprint` is empty where unknown."""
+
+    request_id: str
+    label: str
+    time: float
+    fingerprint: str
+    length_slice: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A ModelVersion that has sent events; `row` is its key in the tables."""
+
+    row: int
+    model: str
+    digest: str
+    labels: tuple[str, ...]
+
+
+class Journal(Protocol):
+    """Batches in order, written before they are acknowledged."""
+
+    def append(self, received_at: float, body: bytes) -> Record:
+        """Write one record; JournalRefused leaves the journal as it was."""
+
+    def read_after(self, applied: int) -> Iterator[Record]:
+        """Yield the records above a number."""
+
+    def forget(self, applied: int) -> None:
+        """Drop records up to a number, in larger pieces."""
+
+
+class References(Protocol):
+    """References of versions by digest, from the registry-proxy."""
+
+    def fetch(self, digest: str) -> bytes:
+        """Return the verified reference.safetensors; ReferenceRefused, RegistryUnavailable."""
+
+
+class Progress(Protocol):
+    """Which records and batches are counted already."""
+
+    def applied(self) -> int:
+        """Return the number of the last record that is in the tables."""
+
+    def advance(self, seq: int) -> None:
+        """Set that number."""
+
+    def is_new(self, batch_id: str, received_at: float) -> bool:
+        """Note a batch id; False when it was noted before."""
+
+    def recent_batches(self, count: int) -> list[str]:
+        """Return the newest batch ids, oldest first."""
+
+
+class Answers(Protocol):
+    """Answers and labels by request id."""
+
+    def add(self, version: Version, received_at: float, answers: Sequence[Answer]) -> None:
+        """Keep answers; a request id that was answered before keeps its first."""
+
+    def label(self, received_at: float, labels: Mapping[str, str]) -> None:
+        """Keep labels by request id; a later one replaces an earlier."""
+
+    def tally(self, pairing: Pairing, settled_before: float) -> list[Tally]:
+        """Count a pairing per length Slice; unpaired answers count once received before that."""
+
+    def count(self, version: Version) -> int:
+        """Return how many answers of a version are kept."""
+
+
+class Registered(Protocol):
+    """Pairings and versions."""
+
+    def put(self, pairings: Iterable[Pairing]) -> None:
+        """Store pairings by model and rollout."""
+
+    def pairings(self, model: str | None = None) -> list[Pairing]:
+        """Return the pairings of a model, or all, newest first."""
+
+    def version(self, model: str, digest: str, labels: tuple[str, ...]) -> Version:
+        """Return a version's row, made when it is new."""
+
+    def versions(self, model: str | None = None) -> list[Version]:
+        """Return the versions of a model, or all."""
+
+
+class Drift(Protocol):
+    """Windows that are being filled or wait for their test, and what the tests said."""
+
+    def open_window(self, version: str, slice_name: str) -> Window | None:
+        """Return the Window that rows are added to."""
+
+    def save_window(self, window: Window, *, closed: bool = False) -> None:
+        """Store a Window by version, slice and start."""
+
+    def windows(self, *, closed: bool) -> list[Window]:
+        """Return the Windows to be tested, oldest first, or those still open."""
+
+    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: float) -> None:
+        """Replace a closed Window by what its Detectors made of it."""
+
+    def monitors(self, version: str) -> dict[str, dict[str, Monitor]]:
+        """Return the monitors of a version by Slice and Detector."""
+
+    def slices(self, version: str) -> set[str]:
+        """Return the Slices that have a Window or a monitor."""
+
+    def cosine(self, version: str) -> float | None:
+        """Return the naive cosine distance of the last tested Window of slice all."""
+
+
+class Findings(Protocol):
+    """DriftFindings."""
+
+    def add(self, finding: Finding) -> None:
+        """Store a finding, or the same one confirmed."""
+
+    def of_model(self, model: str) -> list[Finding]:
+        """Return a model's findings, newest first."""
+
+
+class Nulls(Protocol):
+    """Resampled nulls by version, slice and window size."""
+
+    def load(self, version: str, slice_name: str, n: int) -> Mapping[str, Floats] | None:
+        """Return each Detector's sorted statistics, or None."""
+
+    def save(self, version: str, slice_name: str, n: int, nulls: Mapping[str, Floats]) -> None:
+        """Store them."""
+
+
+class Transaction(Protocol):
+    """All tables, together or not at all."""
+
+    progress: Progress
+    answers: Answers
+    registered: Registered
+    drift: Drift
+    findings: Findings
+    nulls: Nulls
+
+    def forget(self, now: float, retention_seconds: float) -> None:
+        """Drop what is older than it has to be kept."""
+
+
+class Store(Protocol):
+    """The database."""
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that may write; StoreUnavailable on leaving it, nothing is kept."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that only reads and holds nobody up."""

@@ -1,0 +1,120 @@
+"""A version's Reference, ready to compare with: the rows it was accepted on, per Slice.
+
+Length Slices have their own part of it. A caller's Slice has none, so it is compared with the
+whole: the question then is whether this traffic looks like what the version was accepted on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from drift_monitor.batches import EventBatch
+from drift_monitor.detectors import FEWEST_ROWS, Sample
+from drift_monitor.ports import ReferenceRefused
+from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher
+from drift_monitor.windows import ALL, LONG, MEDIUM, SHORT, length_slice
+
+_COLUMNS = {"projection": 2, "scores": 2, "label_indices": 1, "words": 1, "oov": 1, "non_letter": 1}
+# More rows would only make resampling slower: at 10,000 the inflation is under 1.02 per 200.
+_MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One version's Reference: how to sketch its rows, and its own rows and means by Slice."""
+
+    sketcher: Sketcher
+    rows: Rows
+    length_slices: NDArray[np.str_]
+    means: Mapping[str, Sample]
+
+    def part(self, slice_name: str) -> str:
+        """Name the part of the Reference that a Slice is compared with."""
+        return slice_name if slice_name in (SHORT, MEDIUM, LONG) else ALL
+
+    def sample(self, slice_name: str) -> Sample | None:
+        """Return what a Slice is compared with; None where too few rows were accepted on it."""
+        return self.means.get(self.part(slice_name))
+
+    def vectors(self, part: str) -> NDArray[np.float32]:
+        """Return the vectors [n_ref, width] of a part, from which its null is resampled."""
+        rows = self.rows if part == ALL else self.rows.take(self.length_slices == part)
+        return self.sketcher.vectors(rows).astype(np.float32)
+
+
+def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
+    """Read a reference.safetensors of a version with these labels; raises ReferenceRefused."""
+    columns = _read_columns(raw, len(labels))
+    rows = Rows(
+        label=columns["label_indices"].astype(np.int64),
+        projection=columns["projection"].astype(np.float32),
+        measures=_measures(
+            columns["scores"].max(axis=1), columns["words"], columns["oov"], columns["non_letter"]
+        ),
+    )
+    length_slices = np.array([length_slice(words) for words in columns["words"]])
+    sketcher = make_sketcher(labels, rows)
+    vectors = sketcher.vectors(rows)
+    means = {ALL: Sample(len(rows), vectors.mean(axis=0))}
+    for name in (SHORT, MEDIUM, LONG):
+        chosen = length_slices == name
+        if chosen.sum() >= FEWEST_ROWS:
+            means[name] = Sample(int(chosen.sum()), vectors[chosen].mean(axis=0))
+    return Reference(sketcher, rows, length_slices, means)
+
+
+def rows_of(batch: EventBatch) -> Rows:
+    """Return the answered rows of a batch as the Reference's rows are."""
+    answered = batch.answered
+    rows = Rows(
+        label=batch.label,
+        projection=batch.projection,
+        measures=_measures(batch.confidence, batch.words, batch.oov, batch.non_letter),
+    )
+    return rows.take(answered)
+
+
+def _measures(
+    confidence: NDArray[np.generic],
+    words: NDArray[np.generic],
+    oov: NDArray[np.generic],
+    non_letter: NDArray[np.generic],
+) -> Mapping[str, Floats]:
+    # float32 on both sides first: a Reference's 0.1 must not differ from an event's 0.1.
+    columns = [column.astype(np.float32).astype(np.float64) for column in (confidence, oov)]
+    return {
+        "confidence": columns[0],
+        "length": np.log1p(words.astype(np.float64)),
+        "unknown_words": columns[1],
+        "non_letter": non_letter.astype(np.float32).astype(np.float64),
+    }
+
+
+def _read_columns(raw: bytes, labels: int) -> dict[str, NDArray[np.generic]]:
+    try:
+        columns = load(raw)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ReferenceRefused(f"the Reference is not a safetensors file: {error}") from error
+    missing = sorted(name for name in _COLUMNS if name not in columns)
+    if missing:
+        raise ReferenceRefused(f"the Reference has no {', '.join(missing)}")
+    rows = len(columns["label_indices"])
+    for name, dimensions in _COLUMNS.items():
+        column = columns[name]
+        if column.ndim != dimensions or len(column) != rows or not np.isfinite(column).all():
+            raise ReferenceRefused(f"the Reference's {name} has a wrong shape or value")
+    if rows < FEWEST_ROWS:
+        raise ReferenceRefused(f"the Reference has {rows} rows: at least {FEWEST_ROWS} are needed")
+    answers = columns["label_indices"]
+    if columns["scores"].shape[1] != labels or answers.min() < 0 or answers.max() >= labels:
+        raise ReferenceRefused(f"the Reference is not one of a version with {labels} labels")
+    return {name: columns[name][_spread(rows)] for name in _COLUMNS}
+
+
+def _spread(rows: int) -> NDArray[np.int64]:
+    """Choose evenly spread rows when there are more than needed."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, _MOST_ROWS)).astype(np.int64))

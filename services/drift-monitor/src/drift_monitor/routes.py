@@ -1,0 +1,229 @@
+"""HTTP in and out: who may call what, and which outcome is which status. No decisions."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from drift_monitor.attest import SubjectsRefused, shadow_evidence
+from drift_monitor.batches import MAX_BYTES, BatchRefused
+from drift_monitor.detectors import NAIVE_COSINE_LIMIT
+from drift_monitor.intake import Intake, Taken
+from drift_monitor.metrics import Metrics
+from drift_monitor.pairings import Pairing, PairingConflict, Tally, add_up, register
+from drift_monitor.ports import JournalRefused, Store, StoreUnavailable, Transaction
+from drift_monitor.schemas import (
+    EvidenceWish,
+    Feedback,
+    PairingWish,
+    finding_page,
+    pairing_page,
+    signal_page,
+)
+from drift_monitor.windows import ALL
+from lifecycle.evidence import PAYLOAD_TYPE
+from servicekit.callers import TokenFile, caller_dependency
+from servicekit.problems import Problem
+from servicekit.signing import Signer
+from stats.cusum import THRESHOLD
+
+_Answer = TypeVar("_Answer")
+_RETRY_AFTER = {"Retry-After": "2"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes work with."""
+
+    intake: Intake
+    store: Store
+    tokens: TokenFile
+    signer: Signer
+    metrics: Metrics
+    clock: Callable[[], float]
+    pair_lag_seconds: float
+    window_seconds: float
+
+    def settled_before(self) -> float:
+        """Return the arrival time from which on an answer may still be waiting for its pair."""
+        return self.intake.counted_until(self.clock()) - self.pair_lag_seconds
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def _role(*roles: str) -> Any:
+    async def require(request: Request) -> None:
+        await caller_dependency(_parts(request).tokens, *roles)(request)
+
+    return Depends(require)
+
+
+router = APIRouter()
+Wired = Annotated[Parts, Depends(_parts)]
+ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+RolloutName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+
+
+@router.post("/v1/events", dependencies=[_role("predictor")])
+async def take_events(request: Request, parts: Wired) -> dict[str, int]:
+    """Journal and queue a batch of prediction events."""
+    body = await _read_limited(request)
+    try:
+        taken, batch = parts.intake.take(body, parts.clock())
+    except BatchRefused as refused:
+        parts.metrics.batches.labels("refused").inc()
+        raise Problem(422, "invalid-batch", "Invalid event batch", str(refused)) from refused
+    except JournalRefused as refused:
+        parts.metrics.batches.labels("unwritten").inc()
+        raise Problem(
+            503, "not-journalled", "Not written down", str(refused), headers=_RETRY_AFTER
+        ) from refused
+    parts.metrics.batches.labels(taken.value).inc()
+    parts.metrics.waiting.set(len(parts.intake))
+    if taken is Taken.SHED:
+        parts.metrics.dropped.labels("queue-full").inc(batch.rows)
+        detail = f"{len(parts.intake)} batches are waiting: send this one again later."
+        raise Problem(503, "queue-full", "Queue full", detail, headers=_RETRY_AFTER)
+    return {"accepted": batch.rows}
+
+
+@router.post("/v1/feedback", dependencies=[_role("operator", "predictor")])
+async def take_feedback(feedback: Feedback, parts: Wired) -> dict[str, int]:
+    """Keep true labels, to be joined on the request id."""
+    labels, now = feedback.labels, parts.clock()
+    await _write(parts, lambda transaction: transaction.answers.label(now, labels))
+    parts.metrics.feedback.inc(len(labels))
+    return {"accepted": len(labels)}
+
+
+@router.put("/v1/models/{model}/pairings/{rollout}", dependencies=[_role("rollout-controller")])
+async def put_pairing(
+    model: ModelName, rollout: RolloutName, wish: PairingWish, parts: Wired
+) -> dict[str, Any]:
+    """Begin to pair the answers of two versions."""
+    wanted = Pairing(model, rollout, wish.baseline, wish.candidate, wish.since)
+
+    def store_it(transaction: Transaction) -> None:
+        transaction.registered.put(register(wanted, transaction.registered.pairings(model)))
+
+    try:
+        await _write(parts, store_it)
+    except PairingConflict as conflict:
+        raise Problem(409, "pairing-conflict", "Paired otherwise", str(conflict)) from conflict
+    pairing, tallies = await _tally(parts, model, rollout)
+    return pairing_page(pairing, add_up(ALL, tallies))
+
+
+@router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[_role("viewer")])
+async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
+    """Show a pairing's counts so far."""
+    pairing, tallies = await _tally(parts, model, rollout)
+    return pairing_page(pairing, add_up(ALL, tallies))
+
+
+@router.post(
+    "/v1/models/{model}/pairings/{rollout}/evidence",
+    dependencies=[_role("rollout-controller")],
+)
+async def sign_evidence(
+    model: ModelName, rollout: RolloutName, wish: EvidenceWish, parts: Wired
+) -> dict[str, Any]:
+    """Sign the counts so far as shadow Evidence."""
+    pairing, tallies = await _tally(parts, model, rollout)
+    subjects = wish.subjects.to_subjects()
+    try:
+        evidence = shadow_evidence(pairing, tallies, subjects, parts.clock(), wish.expires_at)
+    except SubjectsRefused as refused:
+        raise Problem(409, "other-subjects", "Other subjects", str(refused)) from refused
+    return parts.signer.sign(PAYLOAD_TYPE, evidence.to_bytes())
+
+
+@router.get("/v1/models/{model}/drift", dependencies=[_role("viewer")])
+async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
+    """Show what the Detectors said last and what was found."""
+
+    def read(transaction: Transaction) -> dict[str, Any]:
+        versions = transaction.registered.versions(model)
+        return {
+            "model": model,
+            "versions": [_version_page(transaction, v.digest, parts) for v in versions],
+            "findings": [finding_page(found) for found in transaction.findings.of_model(model)],
+        }
+
+    return await _read(parts, read)
+
+
+def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[str, Any]:
+    distance = transaction.drift.cosine(digest)
+    signals = [
+        signal_page(slice_name, detector, monitor, THRESHOLD)
+        for slice_name, monitors in sorted(transaction.drift.monitors(digest).items())
+        for detector, monitor in sorted(monitors.items())
+    ]
+    waiting = [w for w in transaction.drift.windows(closed=False) if w.version == digest]
+    return {
+        "digest": digest,
+        "window_seconds": parts.window_seconds,
+        "signals": signals,
+        "naive_cosine": {
+            "distance": distance,
+            "limit": NAIVE_COSINE_LIMIT,
+            "fires": distance is not None and distance > NAIVE_COSINE_LIMIT,
+        },
+        "filling": [{"slice": w.slice, "n": w.n, "start": w.start} for w in waiting],
+    }
+
+
+async def _tally(parts: Parts, model: str, rollout: str) -> tuple[Pairing, list[Tally]]:
+    settled = parts.settled_before()
+
+    def read(transaction: Transaction) -> tuple[Pairing, list[Tally]] | None:
+        known = transaction.registered.pairings(model)
+        pairing = next((p for p in known if p.rollout == rollout), None)
+        return (pairing, transaction.answers.tally(pairing, settled)) if pairing else None
+
+    found = await _read(parts, read)
+    if found is None:
+        detail = f"{model} has no pairing for rollout {rollout}: the rollout-controller puts it."
+        raise Problem(404, "unknown-pairing", "Unknown pairing", detail)
+    return found
+
+
+async def _read(parts: Parts, use: Callable[[Transaction], _Answer]) -> _Answer:
+    def run() -> _Answer:
+        with parts.store.read() as transaction:
+            return use(transaction)
+
+    return await _in_thread(run)
+
+
+async def _write(parts: Parts, use: Callable[[Transaction], None]) -> None:
+    def run() -> None:
+        with parts.store.begin() as transaction:
+            use(transaction)
+
+    await _in_thread(run)
+
+
+async def _in_thread(run: Callable[[], _Answer]) -> _Answer:
+    try:
+        return await asyncio.to_thread(run)
+    except StoreUnavailable as error:
+        raise Problem(
+            503, "store-unavailable", "Database unavailable", str(error), headers=_RETRY_AFTER
+        ) from error
+
+
+async def _read_limited(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            detail = f"An event batch has at most {MAX_BYTES} bytes: send fewer rows."
+            raise Problem(413, "batch-too-large", "Batch too large", detail)
+    return bytes(body)

@@ -1,0 +1,67 @@
+"""Every setting of this process, read once from ISOGLOSS_DRIFT_MONITOR_*."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from servicekit.settings import ServiceSettings
+
+
+class DriftMonitorSettings(ServiceSettings):
+    """Where it listens, what it keeps, how long a Window is."""
+
+    model_config = {"env_prefix": "ISOGLOSS_DRIFT_MONITOR_"}  # noqa: RUF012 - pydantic reads it
+
+    host: str = Field("127.0.0.1", description="address it listens on")
+    port: int = Field(8200, ge=0, le=65535, description="port of all routes and of /metrics")
+    data_dir: Path = Field(
+        description="directory of the journal, the database and cached References"
+    )
+    registry_url: str = Field(
+        description="address of the registry-proxy, from which References are fetched by digest",
+        pattern=r"^https?://",
+    )
+    token_file: Path = Field(description="file (0600) with this process's token for the registry")
+    callers_file: Path = Field(description="file (0600) with the hashes of its callers' tokens")
+    signing_key_file: Path = Field(
+        description="ed25519 private key (PEM, 0600) that signs shadow Evidence"
+    )
+    window_seconds: float = Field(
+        3600.0,
+        ge=1,
+        le=7 * 86400,
+        description="seconds of traffic that are tested together; a slice with fewer than "
+        "200 rows by then rolls into the next Window",
+    )
+    pair_lag_seconds: float = Field(
+        5.0,
+        ge=0.1,
+        le=600,
+        description="seconds after which a Baseline answer without a Candidate answer is missing; "
+        "longer than a predictor keeps events before it sends them",
+    )
+    queue_limit: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="event batches that may wait (500 rows each at most) before senders get 503",
+    )
+    pair_limit: int = Field(
+        100_000,
+        ge=1000,
+        le=10_000_000,
+        description="Baseline answers kept for one pairing; a decision needs a fifth of that, "
+        "and further ones are counted, not kept",
+    )
+    retention_days: float = Field(
+        30.0, ge=1, le=3650, description="days that labels, pairings and findings are kept"
+    )
+    shutdown_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description="seconds it still serves after SIGTERM, for routers to notice",
+    )
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="least level that is logged"
+    )

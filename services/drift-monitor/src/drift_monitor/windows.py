@@ -1,0 +1,58 @@
+"""Which rows are tested together: Windows and the Slices they are kept for. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import floor
+
+from drift_monitor.detectors import FEWEST_ROWS
+from drift_monitor.sketches import Floats
+
+ALL = "all"
+SHORT, MEDIUM, LONG = "short", "medium", "long"
+# The project's length slices, as every part that measures texts names them.
+_SHORT_WORDS_MAX = 128
+_MEDIUM_WORDS_MAX = 300
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sums of the rows that arrived in [start, end) on one Slice of one version.
+
+    `end` moves on while there are too few rows: the Window rolls into the next.
+    """
+
+    version: str
+    slice: str
+    start: float
+    end: float
+    n: int
+    sums: Floats
+
+    def add(self, n: int, sums: Floats) -> "Window":
+        """Return this Window with n more rows."""
+        return replace(self, n=self.n + n, sums=self.sums + sums)
+
+    def extended(self, seconds: float, now: float) -> "Window":
+        """Return this Window with its end at the first boundary after now."""
+        return replace(self, end=boundary_after(now, seconds))
+
+    def is_complete(self, now: float) -> bool:
+        """Say whether it can be tested: over, and with enough rows."""
+        return now >= self.end and self.n >= FEWEST_ROWS
+
+
+def boundary_after(now: float, seconds: float) -> float:
+    """Return the first Window boundary after `now`: multiples of the length since the epoch."""
+    return (floor(now / seconds) + 1) * seconds
+
+
+def length_slice(words: float) -> str:
+    """Name the length Slice of a text."""
+    if words <= _SHORT_WORDS_MAX:
+        return SHORT
+    return MEDIUM if words <= _MEDIUM_WORDS_MAX else LONG
+
+
+def slices_of(words: float, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the Slices of a row: all, its length, and `key=value` for the caller's keys."""
+    return (ALL, length_slice(words), *(f"{key}={value}" for key, value in sorted(keys.items())))

@@ -1,0 +1,130 @@
+"""Batches to findings on the real tables, with the clock moved by hand."""
+
+import pytest
+
+from drift_monitor.count import close_windows
+from drift_monitor.judge import judge_windows
+from drift_monitor.ports import RegistryUnavailable
+
+BASELINE = "sha256:" + "b" * 64
+
+
+@pytest.fixture
+def windows(kit, traffic, reference_bytes):
+    kit.references.files[BASELINE] = reference_bytes
+
+    class Windows:
+        """Sends one batch a Window and tests the Window when it is over."""
+
+        sent = 0
+
+        def send(self, rows=200, **kind):
+            self.sent += 1
+            drawn = traffic(seed=1000 + self.sent, **kind)
+            kit.count(drawn.document(rows, batch_id=f"batch-{self.sent}", start=1000 * self.sent))
+
+        def end(self):
+            kit.now += kit.rules.window_seconds
+            close_windows(kit.store, kit.now, kit.rules.window_seconds)
+            return judge_windows(kit.store, kit.shelf, kit.now)
+
+        def run(self, count, **kind):
+            found = []
+            for _ in range(count):
+                self.send(**kind)
+                found += self.end()
+            return found
+
+        def monitors(self, slice_name="all"):
+            with kit.store.read() as transaction:
+                return transaction.drift.monitors(BASELINE).get(slice_name, {})
+
+        def filling(self):
+            with kit.store.read() as transaction:
+                return {w.slice: w.n for w in transaction.drift.windows(closed=False)}
+
+    return Windows()
+
+
+def test_the_traffic_a_version_was_accepted_on_raises_no_finding(windows):
+    assert windows.run(6) == []
+    assert {monitor.windows for monitor in windows.monitors().values()} == {6}
+
+
+def test_another_topic_is_found_with_slice_signal_since_direction_and_size(windows, kit):
+    windows.run(2)
+    began = kit.now
+    found = windows.run(3, shift=0.03)
+
+    of_topic = [f for f in found if (f.slice, f.detector) == ("all", "embedding")]
+    assert len(of_topic) == 1
+    assert of_topic[0].since == pytest.approx(began, abs=60)
+    assert of_topic[0].direction == "away"
+    assert "times chance" in of_topic[0].text
+    assert {f.detector for f in found} == {"embedding"}
+
+
+def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
+    windows.run(1, shift=0.03)
+    windows.send(rows=150, shift=0.03)
+    asked, before = kit.references.asked, windows.monitors()
+    kit.store.close()
+    kit.restart()
+
+    assert windows.monitors() == before
+    assert windows.filling()["all"] == 150
+    windows.send(rows=150, shift=0.03)
+    assert [f.detector for f in windows.end() if f.slice == "all"] == ["embedding"]
+    assert kit.references.asked == asked + 1
+    with kit.store.read() as transaction:
+        assert transaction.findings.of_model("sentiment")[0].digest == BASELINE
+
+
+def test_a_window_with_few_rows_rolls_into_the_next(windows):
+    windows.send(rows=150)
+    assert windows.end() == []
+    assert windows.monitors() == {}
+    windows.send(rows=150)
+    windows.end()
+    assert windows.monitors()["label"].last.n == 300
+    assert windows.monitors()["label"].last.end - windows.monitors()["label"].last.start == 120
+
+
+def test_a_batch_counts_once_however_often_it_comes(windows, kit, traffic):
+    document = traffic().document(100)
+    kit.count(document, document)
+    kit.count(document)
+    assert windows.filling()["all"] == 100
+
+
+def test_a_version_without_a_reference_is_counted_but_not_compared(windows, kit, traffic):
+    kit.references.failure = RegistryUnavailable("it is down")
+    counted = kit.count(traffic().document(100))
+    again = kit.count(traffic().document(100, batch_id="second"))
+
+    assert (counted.unreferenced, again.unreferenced) == (100, 100)
+    assert kit.references.asked == 1
+    kit.references.failure, kit.now = None, kit.now + 60
+    assert kit.count(traffic().document(100, batch_id="third")).unreferenced == 0
+    assert windows.filling()["all"] == 100
+
+
+def test_callers_slices_are_tested_and_limited(windows, kit, traffic):
+    rows = [{"domain": "film"}] * 250 + [{"domain": f"d{i}"} for i in range(50)]
+    counted = kit.count(traffic().document(300, slices=rows))
+    windows.end()
+
+    assert counted.slices_refused > 0
+    assert windows.monitors("domain=film")["label"].windows == 1
+    with kit.store.read() as transaction:
+        assert len(transaction.drift.slices(BASELINE)) <= 30
+
+
+def test_answers_that_were_not_given_are_not_sketched(windows, kit, traffic):
+    counted = kit.count(traffic().document(3, outcome=["ok", "rejected", "error"]))
+    assert windows.filling()["all"] == 1
+    assert counted.events == {
+        ("sentiment", "ok"): 1,
+        ("sentiment", "rejected"): 1,
+        ("sentiment", "error"): 1,
+    }
