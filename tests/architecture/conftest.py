@@ -1,6 +1,7 @@
 """Reading the tree as text: members, their modules and what each module imports."""
 
 import ast
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SKIPPED = {".venv", ".git", ".isogloss", "__pycache__", "node_modules", "build", "dist"}
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,7 @@ def modules():
 
 @pytest.fixture(scope="session")
 def tracked_files():
-    """Every file that would be committed: not ignored folders, not binary caches."""
-    return [
-        path
-        for path in ROOT.rglob("*")
-        if path.is_file()
-        and not SKIPPED & set(path.relative_to(ROOT).parts)
-        and not any(part.endswith(("_cache", ".egg-info")) for part in path.parts)
-    ]
+    """Every file that is, or would be, committed."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]

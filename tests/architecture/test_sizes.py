@@ -6,6 +6,8 @@ import pytest
 
 LONGEST_MODULE = 300
 LONGEST_FUNCTION = 40
+LONGEST_COMPOSITION = 60
+"""What joins a service's parts names each once; splitting the list hides it."""
 MOST_PARAMETERS = 6
 
 
@@ -24,7 +26,8 @@ def test_no_function_is_long(modules):
     long = [
         f"{module.file}:{node.lineno} {node.name}: {node.end_lineno - node.lineno + 1}"
         for module, node in functions(modules)
-        if node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+        if node.end_lineno - node.lineno + 1
+        > (LONGEST_COMPOSITION if module.parts[-1] == "app" else LONGEST_FUNCTION)
     ]
     assert not long
 
