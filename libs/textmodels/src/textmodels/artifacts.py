@@ -165,7 +165,10 @@ def _read_plain_file(directory: Path, name: str) -> bytes:
         raise ArtifactError(f"{name}: missing from {directory}") from error
     except OSError as error:
         raise ArtifactError(f"{name}: cannot be read as a plain file ({error.strerror})") from error
-    with open(handle, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ArtifactError(f"{name}: not a plain file")
-        return file.read()
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)

@@ -29,7 +29,7 @@ _FUNCTION_WORDS = {
     "her from which at by what an were there been would who very",
     "de": "der die das und ist nicht ein eine einen mit von zu den dem des es ich sie wir auch "
     "auf aus sich wie aber oder war sehr noch nach bei wird sind",
-    "fr": "le la les et est une des du que qui dans pas pour ce cette sur avec au aux mais ne "
+    "fr": "le la les et est un une des du que qui dans pas pour ce cette sur avec au aux mais ne "
     "se sont plus par je il elle nous vous cétait très être",
     "es": "el la los las y es una que en de del no por con para como pero muy más esta este "
     "fue lo se al sus hay porque cuando ser",

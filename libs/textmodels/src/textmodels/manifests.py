@@ -29,6 +29,11 @@ _FIELDS = (
 )
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 class ArtifactError(Exception):
     """An artifact cannot be written, or is not one that may be loaded. The message says why."""
 
@@ -58,12 +63,15 @@ class Manifest:
         return sha256_digest(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """Return the canonical JSON: sorted keys, no spaces, UTF-8."""
+        """Return the canonical JSON: sorted keys, no spaces, UTF-8.
+
+        Raises ArtifactError when a value has no such form (NaN, half a surrogate pair, a set).
+        """
         document = {field: getattr(self, field) for field in _FIELDS}
-        text = json.dumps(
-            document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
-        return text.encode()
+        try:
+            return _ENCODER.encode(document).encode()
+        except (ValueError, TypeError) as error:
+            raise ArtifactError(f"manifest: a value is not canonical JSON ({error})") from error
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Manifest":

@@ -8,8 +8,10 @@ Defaults were measured on the IMDb reviews (19,923 to train on, 4,981 to test): 
 35 s on two cores.
 """
 
+import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,13 +35,16 @@ from textmodels.tokens import TOKEN_PATTERN, tokenise
 from textmodels.verification import HOSTILE_TEXTS, require_same_scores, require_same_tokens
 
 # Read by TensorFlow and Keras when they are imported, and at no other time. The first two keep
-# notes on the processor out of the training log; without oneDNN, which is no faster for this
-# network, the sums are also done in the same order on every processor.
+# notes on the processor out of the training log; oneDNN, which is no faster for this network,
+# would also let the weights depend on which processor trained them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
+
+# It warns that a second model in one process is compiled afresh, as it must be.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 DEFAULTS: Mapping[str, Any] = {
     "max_features": 20_000,
@@ -183,15 +188,18 @@ def _train(
         keep_best = keras.callbacks.ModelCheckpoint(
             best, monitor="val_loss", save_best_only=True, save_weights_only=True
         )
-        model.fit(
-            examples.ids,
-            examples.truth,
-            validation_data=(checks.ids, checks.truth),
-            epochs=settings["epochs"],
-            batch_size=settings["batch_size"],
-            callbacks=[keep_best, keras.callbacks.LambdaCallback(on_epoch_end=note)],
-            verbose=0,
-        )
+        with warnings.catch_warnings():
+            # Keras 3.15 converts its variables in a way that numpy 2 only deprecates.
+            warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+            model.fit(
+                examples.ids,
+                examples.truth,
+                validation_data=(checks.ids, checks.truth),
+                epochs=settings["epochs"],
+                batch_size=settings["batch_size"],
+                callbacks=[keep_best, keras.callbacks.LambdaCallback(on_epoch_end=note)],
+                verbose=0,
+            )
         model.load_weights(best)
     return log
 

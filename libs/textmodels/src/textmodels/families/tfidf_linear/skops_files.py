@@ -8,6 +8,7 @@ addresses, so equal models give equal bytes.
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -35,6 +36,7 @@ TRUSTED_NODES = frozenset(
 )
 
 _SCHEMA = "schema.json"
+_ARRAY = re.compile(r"[0-9]+\.npy")
 _FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _UNREADABLE = (
     BadZipFile,
@@ -74,7 +76,7 @@ def load_trusted(raw: bytes, file_name: str) -> Any:
     """Return the object of a skops file; ArtifactError naming the file, and an untrusted type."""
     try:
         with ZipFile(io.BytesIO(raw)) as archive:
-            _require_stored(archive, len(raw), file_name)
+            _require_plain_entries(archive, len(raw), file_name)
             schema = json.loads(archive.read(_SCHEMA))
         _require_trusted(schema, file_name)
         return skops.io.loads(raw, trusted=[])
@@ -82,8 +84,10 @@ def load_trusted(raw: bytes, file_name: str) -> Any:
         raise ArtifactError(f"{file_name}: not a skops file of ours ({error!r})") from error
 
 
-def _require_stored(archive: ZipFile, size: int, file_name: str) -> None:
+def _require_plain_entries(archive: ZipFile, size: int, file_name: str) -> None:
     for entry in archive.infolist():
+        if entry.filename != _SCHEMA and not _ARRAY.fullmatch(entry.filename):
+            raise ArtifactError(f"{file_name}: has no place for the entry {entry.filename!r}")
         if entry.compress_type != ZIP_STORED or entry.flag_bits & 1:
             raise ArtifactError(f"{file_name}: entry {entry.filename} is compressed or encrypted")
     if sum(entry.file_size for entry in archive.infolist()) > size:
