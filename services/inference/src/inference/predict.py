@@ -5,7 +5,7 @@ outcome has is decided by the routes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from inference.metrics import Metrics, Outcome, Route
 from inference.ports import Clock
 from inference.score import QueueClosed, ScoringQueue
 from textmodels.predictions import Predictions
+
+Gone = Callable[[], Awaitable[None]]
+"""Returns when the caller has closed the connection."""
 
 
 class NotReady(Exception):
@@ -74,9 +77,7 @@ class Desk:
         self._metrics.in_flight.inc()
         return Exchange(route, request_id, slices, self._clock.steady())
 
-    async def predict(
-        self, exchange: Exchange, texts: Sequence[str], gone: Awaitable[None]
-    ) -> Predictions:
+    async def predict(self, exchange: Exchange, texts: Sequence[str], gone: Gone) -> Predictions:
         """Score the texts unless the caller goes before that.
 
         Raises NotReady, QueueFull, CallerGone, or whatever the predictor raises.
@@ -122,8 +123,8 @@ class Desk:
         ]
 
 
-async def _unless(gone: Awaitable[None], scoring: Awaitable[Predictions]) -> Predictions:
-    score, leave = asyncio.ensure_future(scoring), asyncio.ensure_future(gone)
+async def _unless(gone: Gone, scoring: Awaitable[Predictions]) -> Predictions:
+    score, leave = asyncio.ensure_future(scoring), asyncio.ensure_future(gone())
     try:
         await asyncio.wait({score, leave}, return_when=asyncio.FIRST_COMPLETED)
         if score.done():

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Protocol, TypeGuard
 
@@ -135,7 +136,7 @@ class _Counter:
             _require_model(model, self._settings.model)
             asked = await self._read(request, dialect)
             exchange.slices = exchange.slices | self._slices(asked.parameters.get)
-            predictions = await self._desk.predict(exchange, asked.texts, _gone(request))
+            predictions = await self._desk.predict(exchange, asked.texts, partial(_gone, request))
             manifest = self._desk.version.manifest
             labelled = Labelled(model, manifest.digest, manifest.labels, predictions)
             body = json.dumps(dialect.render(asked, labelled)).encode()

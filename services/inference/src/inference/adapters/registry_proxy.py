@@ -21,7 +21,6 @@ from textmodels.artifacts import ArtifactError, Manifest, read_manifest, verify_
 
 # Per read, not for a whole file: a slow download of a large file is no failure.
 _TIMEOUT = httpx.Timeout(10.0, read=30.0)
-_CHUNK_BYTES = 1 << 20
 _MANIFEST_LIMIT_BYTES = 4 << 20
 _MANIFEST_NAME = "manifest.json"
 
@@ -63,7 +62,8 @@ class RegistryProxy:
     def _download(self) -> None:
         self._partial.mkdir(parents=True, exist_ok=True)
         try:
-            headers = {"Authorization": f"Bearer {read_token(self._token_file)}"}
+            token = read_token(self._token_file)
+            headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
             with httpx.Client(timeout=_TIMEOUT, headers=headers) as http:
                 manifest = self._download_manifest(http)
                 for name, digest in manifest.files.items():
@@ -81,7 +81,7 @@ class RegistryProxy:
         with http.stream("GET", f"{self._url}/manifest") as answer:
             _require_success(answer)
             raw = b""
-            for chunk in answer.iter_bytes(_CHUNK_BYTES):
+            for chunk in answer.iter_raw():
                 raw += chunk
                 if len(raw) > _MANIFEST_LIMIT_BYTES:
                     raise ArtifactRefused(f"{self._url}/manifest has more than 4 MiB")
@@ -109,7 +109,7 @@ class RegistryProxy:
             _require_success(answer)
             resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
             with path.open("ab" if resumed else "wb") as file:
-                for chunk in answer.iter_bytes(_CHUNK_BYTES):
+                for chunk in answer.iter_raw():  # as it comes: what was received is kept
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,0 +1,227 @@
+import pytest
+
+from textmodels.artifacts import load_artifact
+
+TEXT = "a great and fine story"
+
+
+def infer_body(*texts, **more):
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
+    return {"inputs": [tensor]} | more
+
+
+@pytest.fixture
+def running(started):
+    return started(body_limit_bytes=2_000, text_limit_characters=100, texts_limit=3)
+
+
+@pytest.fixture
+def predictions(artifact):
+    _, predictor = load_artifact(artifact)
+    return predictor.predict([TEXT, "a bad film"])
+
+
+def test_predict_answers_with_the_label_and_the_score_of_every_label(running, predictions):
+    answer = running.post("/predict", {"text": TEXT})
+
+    negative, positive = predictions.scores[0].tolist()
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "prediction": "positive",
+        "scores": {"negative": negative, "positive": positive},
+    }
+
+
+def test_kserve_v1_takes_texts_and_objects_with_a_text(running):
+    answer = running.post(
+        "/v1/models/sentiment:predict", {"instances": [TEXT, {"text": "a bad film"}]}
+    )
+
+    assert answer.json() == {"predictions": ["positive", "negative"]}
+
+
+def test_open_inference_protocol_answers_with_two_tensors(running, predictions, digest):
+    body = infer_body(TEXT, "a bad film", id="42", parameters={"priority": 1})
+    answer = running.post("/v2/models/sentiment/infer", body)
+
+    assert answer.json() == {
+        "model_name": "sentiment",
+        "model_version": digest,
+        "id": "42",
+        "outputs": [
+            {
+                "name": "label",
+                "datatype": "BYTES",
+                "shape": [2],
+                "data": ["positive", "negative"],
+            },
+            {
+                "name": "scores",
+                "datatype": "FP32",
+                "shape": [2, 2],
+                "parameters": {"labels": ["negative", "positive"]},
+                "data": predictions.scores.ravel().tolist(),
+            },
+        ],
+    }
+
+
+def test_open_inference_protocol_gives_only_the_outputs_asked_for(running):
+    body = infer_body(TEXT, outputs=[{"name": "label"}])
+    answer = running.post("/v2/models/sentiment/infer", body).json()
+
+    assert [output["name"] for output in answer["outputs"]] == ["label"]
+    assert "id" not in answer
+
+
+V1, V2 = "/v1/models/sentiment:predict", "/v2/models/sentiment/infer"
+
+
+def broken_tensor(**changes):
+    tensor = infer_body("a film")["inputs"][0] | changes
+    return {"inputs": [tensor]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "slug"),
+    [
+        ("/predict", b"{", 400, "not-json"),
+        ("/predict", b"", 400, "not-json"),
+        ("/predict", b"\xff\xfe", 400, "not-json"),
+        ("/predict", b'{"text": "\\ud800"}', 400, "not-json"),
+        ("/predict", b"[" * 1_500, 400, "not-json"),
+        ("/predict", [], 422, "invalid-request"),
+        ("/predict", {}, 422, "invalid-request"),
+        ("/predict", {"text": None}, 422, "invalid-request"),
+        ("/predict", {"text": 5}, 422, "invalid-request"),
+        ("/predict", {"text": ["a"]}, 422, "invalid-request"),
+        ("/predict", {"text": ""}, 422, "invalid-request"),
+        ("/predict", {"text": " \n\t"}, 422, "invalid-request"),
+        ("/predict", {"text": "x" * 101}, 422, "invalid-request"),
+        ("/predict", {"text": "x" * 2_001}, 413, "body-too-large"),
+        (V1, {"instances": []}, 422, "invalid-request"),
+        (V1, {"instances": ["a film", 5]}, 422, "invalid-request"),
+        (V1, {"instances": "a film"}, 422, "invalid-request"),
+        (V1, {"instances": ["a film"] * 4}, 422, "invalid-request"),
+        (V1, {"instances": ["a film", ""]}, 422, "invalid-request"),
+        ("/v1/models/other:predict", {"instances": ["a film"]}, 404, "unknown-model"),
+        (V2, {"inputs": []}, 422, "invalid-request"),
+        (V2, broken_tensor(name="image"), 422, "invalid-request"),
+        (V2, broken_tensor(datatype="FP32"), 422, "invalid-request"),
+        (V2, broken_tensor(shape=[2]), 422, "invalid-request"),
+        (V2, broken_tensor(shape=[-1]), 422, "invalid-request"),
+        (V2, broken_tensor(shape=[True]), 422, "invalid-request"),
+        (V2, broken_tensor(data=[1]), 422, "invalid-request"),
+        (V2, infer_body("a film", id=5), 422, "invalid-request"),
+        (V2, infer_body("a film", outputs=[{"name": "mood"}]), 422, "invalid-request"),
+        ("/v2/models/other/infer", infer_body("a film"), 404, "unknown-model"),
+        ("/v3/predict", {"text": "a film"}, 404, "not-found"),
+    ],
+)
+def test_a_bad_request_gets_a_problem_and_never_a_500(running, path, body, status, slug):
+    answer = running.post(path, body)
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == f"urn:isogloss:problem:{slug}"
+    assert ("error" in problem) == path.startswith("/v2")
+
+
+def test_a_refusal_does_not_repeat_the_text(running):
+    answer = running.post("/v1/models/sentiment:predict", {"instances": [{"txt": "Ada's secret"}]})
+
+    assert answer.status_code == 422
+    assert "secret" not in answer.text
+
+
+def test_a_get_where_a_post_is_needed_is_405(running):
+    assert running.get("/predict").status_code == 405
+
+
+@pytest.mark.parametrize("declared", [b"2001", b"9" * 30])
+def test_a_body_declared_too_large_is_refused_unread(running, declared):
+    async def receive():
+        raise AssertionError("the body was read")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "query_string": b"",
+        "headers": [(b"content-length", declared)],
+    }
+    running.run(running.inference.public(scope, receive, send))
+
+    assert sent[0]["status"] == 413
+
+
+def test_a_body_of_undeclared_length_is_read_up_to_the_limit_only(running):
+    async def chunks():
+        for _ in range(1_000):
+            yield b"x" * 100
+
+    assert running.ask("POST", "/predict", content=chunks()).status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/predict", "/nowhere"])
+def test_every_answer_names_request_and_version(running, digest, path):
+    headers = {"x-request-id": "from-the-gateway", "x-client-request-id": "from-the-caller"}
+    answer = running.post(path, {"text": TEXT}, headers=headers)
+
+    assert answer.headers["x-request-id"] == "from-the-gateway"
+    assert answer.headers["x-client-request-id"] == "from-the-caller"
+    assert answer.headers["x-model-version"] == digest
+
+
+@pytest.mark.parametrize("given", [{}, {"x-request-id": "x" * 129}, {"x-request-id": "a b"}])
+def test_a_request_id_is_minted_where_there_is_no_plain_one(running, given):
+    first = running.post("/predict", {"text": TEXT}, headers=given).headers
+    second = running.post("/predict", {"text": TEXT}, headers=given).headers
+
+    assert len(first["x-request-id"]) == 32
+    assert first["x-request-id"] != second["x-request-id"]
+    assert "x-client-request-id" not in first
+
+
+def test_the_pages_of_both_protocols_tell_what_is_served(running, digest):
+    assert running.get("/v1/models/sentiment").json() == {"name": "sentiment", "ready": True}
+    assert running.get("/v2").json()["name"] == "isogloss-inference"
+    assert running.get("/v2/health/live").json() == {"live": True}
+    assert running.get("/v2/health/ready").json() == {"ready": True}
+    assert running.get("/v2/models/sentiment/ready").json()["ready"] is True
+    metadata = running.get("/v2/models/sentiment").json()
+    assert metadata["versions"] == [digest]
+    assert metadata["platform"] == "isogloss_tfidf_linear"
+    assert metadata["outputs"][1] == {"name": "scores", "datatype": "FP32", "shape": [-1, 2]}
+    for path in ("/v1/models/other", "/v2/models/other", "/v2/models/other/ready"):
+        assert running.get(path).status_code == 404
+
+
+def test_every_series_is_there_from_the_start_and_counts_by_outcome(running):
+    before = running.metrics()
+    running.post("/predict", {"text": TEXT})
+    running.post("/predict", {"text": ""})
+    after = running.metrics()
+
+    requests = 'isogloss_inference_requests_total{outcome="%s",route="%s"}'
+    outcomes, routes = ("ok", "rejected", "error", "overloaded"), ("predict", "v1", "v2")
+    assert {before[requests % (o, r)] for o in outcomes for r in routes} == {"0.0"}
+    assert after[requests % ("ok", "predict")] == "1.0"
+    assert after[requests % ("rejected", "predict")] == "1.0"
+    assert after["isogloss_inference_request_seconds_count"] == "1.0"
+    assert after["isogloss_inference_tokens_total"] == "4.0"
+    assert after["isogloss_inference_in_flight"] == "0.0"
+
+
+def test_the_latency_objective_is_an_exact_bucket(started):
+    running = started(slo_milliseconds=37)
+
+    running.post("/predict", {"text": TEXT})
+
+    assert 'isogloss_inference_request_seconds_bucket{le="0.037"}' in running.metrics()
