@@ -2,9 +2,14 @@
 
 import random
 
+import hypothesis
 import pytest
 
 from textmodels.families import fit_family
+
+# How long one example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 WORDS = {
     "negative": "awful boring clumsy dreadful dull flat lifeless poor tedious weak",
