@@ -72,7 +72,13 @@ def temporary_predictor(home: Home, addresses: Addresses, model: str, digest: st
 def predictor_launch(name: str, host: str, settings: Mapping[str, str]) -> tuple[Launch, str]:
     """Return a predictor on two free ports, and the address that it predicts at."""
     port, metrics_port = free_ports(host, 2)
-    own = {"HOST": host, "PORT": str(port), "METRICS_PORT": str(metrics_port)}
+    # No router has to notice that it ends, so it ends at once.
+    own = {
+        "HOST": host,
+        "PORT": str(port),
+        "METRICS_PORT": str(metrics_port),
+        "SHUTDOWN_DELAY_SECONDS": "0",
+    }
     environment = {f"ISOGLOSS_INFERENCE_{k}": v for k, v in {**own, **settings}.items()}
     command = (sys.executable, "-m", "inference")
     ready_url = f"http://{host}:{metrics_port}/readyz"

@@ -15,7 +15,9 @@ from isogloss.launches import Launch, PlatformOptions, envoy_launch, platform_la
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """One process: `state` is ready, not ready, dead or stopped; `reason` says why not ready."""
+    """One process. `state` is ready, not ready, dead or stopped, and running for predictors and
+    jobs, whose readiness is the rollout-controller's to know; `reason` says what is the matter.
+    """
 
     name: str
     state: str
@@ -35,7 +37,7 @@ class PlatformStatus:
     @property
     def ready(self) -> bool:
         """Tell whether every process of the platform is ready."""
-        return all(process.state == "ready" for process in self.processes)
+        return all(process.state in ("ready", "running") for process in self.processes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -51,7 +53,7 @@ def platform_status(home: Home) -> PlatformStatus:
     launches.append(envoy_launch(home, addresses, envoy_binary()))
     told = [_process_status(launch, running) for launch in launches]
     known = {launch.name for launch in launches}
-    told += [_predictor_status(name, running) for name in running.names() if name not in known]
+    told += [_other_status(name, running) for name in running.names() if name not in known]
     return PlatformStatus(str(home.root), tuple(told), tuple(_models(home)))
 
 
@@ -69,12 +71,12 @@ def _process_status(launch: Launch, running: Processes) -> ProcessStatus:
     return ProcessStatus(launch.name, state, record.pid, address, reason or "")
 
 
-def _predictor_status(name: str, running: Processes) -> ProcessStatus:
+def _other_status(name: str, running: Processes) -> ProcessStatus:
     record = running.find(name)
     if record is None:
         last = running.last_lines(name, 1).strip()
         return ProcessStatus(name, "dead", None, "-", last)
-    return ProcessStatus(name, "ready", record.pid, "-", "")
+    return ProcessStatus(name, "running", record.pid, "-", "")
 
 
 def _models(home: Home) -> list[Any]:

@@ -11,8 +11,9 @@ from isogloss.files import write_json
 from isogloss.homes import Home
 
 MARKER = "demo.json"
-KEPT = frozenset({MARKER, "data", "cache/packages"})
-"""Prepared data and fetched packages: the same next time, and slow to get again."""
+KEPT = frozenset({MARKER, "data", "cache/packages", "cluster"})
+"""Prepared data and fetched packages are the same next time and slow to get again; `cluster` is
+the test cluster's, which lives in the same directory and is not the demo's."""
 
 
 def claim_home(home: Home) -> None:
