@@ -2,9 +2,11 @@ import socket
 
 import pytest
 
+from isogloss.adapters.locks import sole_command
 from isogloss.adapters.processes import Processes
 from isogloss.adapters.sockets import free_ports, is_free
 from isogloss.addresses import DEFAULT_PORTS, Addresses, PortWishes
+from isogloss.down import stop_platform
 from isogloss.failures import Refused
 from isogloss.homes import Home
 from isogloss.launches import PlatformOptions, platform_launches
@@ -59,3 +61,15 @@ def test_no_service_is_given_another_ones_key_or_token(home):
     for launch in launches[1:]:
         prefix = f"ISOGLOSS_{launch.name.replace('-', '_').upper()}_"
         assert launch.environment[prefix + "SIGNING_KEY_FILE"] == str(home.key(launch.name))
+
+
+def test_two_commands_never_start_or_stop_the_same_home_at_once(home):
+    with sole_command(home):
+        for command in (
+            lambda: start_platform(home, PortWishes(), PlatformOptions()),
+            lambda: stop_platform(home),
+        ):
+            with pytest.raises(Refused, match="another isogloss command"):
+                command()
+
+    assert stop_platform(home) == []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from isogloss.adapters import processes
 from isogloss.adapters.gateway import envoy_binary
 from isogloss.adapters.http import ReadyPage
+from isogloss.adapters.locks import sole_command
 from isogloss.adapters.processes import Processes
 from isogloss.adapters.sockets import is_free, port_owner
 from isogloss.addresses import (
@@ -41,6 +42,11 @@ class Started:
 def start_platform(home: Home, wishes: PortWishes, options: PlatformOptions) -> Started:
     """Bring every process of the platform to readiness; Refused says what stood in the way."""
     home.create()
+    with sole_command(home):
+        return _start_platform(home, wishes, options)
+
+
+def _start_platform(home: Home, wishes: PortWishes, options: PlatformOptions) -> Started:
     running = Processes(home)
     addresses = _addresses(home, wishes, running)
     envoy = envoy_launch(home, addresses, envoy_binary())
