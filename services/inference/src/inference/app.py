@@ -26,7 +26,11 @@ from inference.metrics import Metrics
 from inference.ports import ArtifactRefused, ArtifactSource, Clock
 from inference.predict import Desk, Serving
 from inference.report import Reporter
-from inference.routes import install_model_pages, install_prediction_routes
+from inference.routes import (
+    install_model_pages,
+    install_prediction_routes,
+    install_server_pages,
+)
 from inference.score import ScoringQueue
 from inference.settings import InferenceSettings
 from servicekit.callers import read_owner_only, read_token
@@ -71,7 +75,8 @@ def compose(settings: InferenceSettings) -> Inference:
     for app in (predictions, pages):
         install_problem_pages(app)
     install_prediction_routes(predictions, desk, settings)
-    install_model_pages(predictions, desk, settings, life.health)
+    install_server_pages(predictions, life.health)
+    install_model_pages(predictions, desk, settings.model, life.health)
     install_pages(predictions, life.health, None)
     install_pages(pages, life.health, life.metrics.registry)
     public = Envelope(predictions, life.source.digest, _new_id)

@@ -59,38 +59,28 @@ _V2 = _Dialect("v2", InferBody.model_validate_json, render_infer)
 
 def install_prediction_routes(app: FastAPI, desk: Desk, settings: InferenceSettings) -> None:
     """Add the routes that score texts."""
-    counter = _Counter(desk, settings)
+    reception = _Reception(desk, settings)
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
-        return await counter.answer(request, _PREDICT, settings.model)
+        return await reception.answer(request, _PREDICT, settings.model)
 
     @app.post("/v1/models/{model}:predict")
     async def predict_instances(request: Request, model: str) -> Response:
-        return await counter.answer(request, _V1, model)
+        return await reception.answer(request, _V1, model)
 
     @app.post("/v2/models/{model}/infer")
     async def infer(request: Request, model: str) -> Response:
-        return await counter.answer(request, _V2, model)
+        return await reception.answer(request, _V2, model)
 
 
-def install_model_pages(
-    app: FastAPI, desk: Desk, settings: InferenceSettings, health: Health
-) -> None:
-    """Add the pages on which KServe's two protocols tell what is served and whether it is ready."""
-
-    @app.get("/v1/models/{model}")
-    async def model_state(model: str) -> dict[str, Any]:
-        _require_model(model, settings.model)
-        return {"name": model, "ready": health.ready}
+def install_server_pages(app: FastAPI, health: Health) -> None:
+    """Add the pages on which the Open Inference Protocol tells of the server."""
 
     @app.get("/v2")
     async def server_metadata() -> dict[str, Any]:
-        return {
-            "name": "isogloss-inference",
-            "version": version("isogloss-inference"),
-            "extensions": [],
-        }
+        number = version("isogloss-inference")
+        return {"name": "isogloss-inference", "version": number, "extensions": []}
 
     @app.get("/v2/health/live")
     async def server_live() -> dict[str, Any]:
@@ -101,15 +91,24 @@ def install_model_pages(
         _require_ready(health)
         return {"ready": True}
 
+
+def install_model_pages(app: FastAPI, desk: Desk, served: str, health: Health) -> None:
+    """Add the pages on which KServe's two protocols tell of the model."""
+
+    @app.get("/v1/models/{model}")
+    async def model_state(model: str) -> dict[str, Any]:
+        _require_model(model, served)
+        return {"name": model, "ready": health.ready}
+
     @app.get("/v2/models/{model}/ready")
     async def model_ready(model: str) -> dict[str, Any]:
-        _require_model(model, settings.model)
+        _require_model(model, served)
         _require_ready(health)
         return {"name": model, "ready": True}
 
     @app.get("/v2/models/{model}")
     async def model_metadata(model: str) -> dict[str, Any]:
-        _require_model(model, settings.model)
+        _require_model(model, served)
         try:
             manifest = desk.version.manifest
         except NotReady as error:
@@ -117,7 +116,7 @@ def install_model_pages(
         return render_metadata(model, manifest.digest, manifest.family, manifest.labels)
 
 
-class _Counter:
+class _Reception:
     """Where requests for predictions come in, whatever their dialect, and answers go out."""
 
     def __init__(self, desk: Desk, settings: InferenceSettings) -> None:

@@ -74,7 +74,9 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
     )
     slices: CommaList = Field(
         (),
-        description="keys of Slices that callers may name by x-slice-KEY headers, comma separated",
+        max_length=14,
+        description="keys of Slices that callers may name by x-slice-KEY headers, comma separated, "
+        "at most 14",
     )
     body_limit_bytes: int = Field(
         1_048_576, ge=1, description="largest request body in bytes; above it 413"
