@@ -1,5 +1,7 @@
 """Ports in memory, named like the adapters, and small real HTTP servers."""
 
+# ruff: noqa: ARG002 - a fake takes all that its port is given
+
 import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
@@ -57,7 +59,7 @@ def a_gate(name, guards, evidence, rules, **limits):
     return {"name": name, "guards": guards, "evidence": evidence, "rules": rules, **limits}
 
 
-def a_policy(max_seconds=600, slow_ms=150, min_n=50):
+def a_policy_document(max_seconds=600, slow_ms=150, min_n=50, min_seconds=5):
     quality = [{"measure": "macro_f1", "at_least": 0.8}]
     disagreement = [{"measure": "disagreement", "at_most": 0.15}]
     health = [
@@ -66,7 +68,8 @@ def a_policy(max_seconds=600, slow_ms=150, min_n=50):
     ]
     offline = ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"]
     limits = {"max_duration_seconds": max_seconds}
-    document = {
+    canary = {"min_n": min_n, "min_duration_seconds": min_seconds, "slow_ms": slow_ms, **limits}
+    return {
         "kind": "GatePolicy",
         "name": MODEL,
         "version": "1",
@@ -74,19 +77,13 @@ def a_policy(max_seconds=600, slow_ms=150, min_n=50):
         "gates": [
             a_gate("quality", offline, "offline", quality),
             a_gate("shadow", ["SHADOW->CANARY"], "shadow", disagreement, **limits),
-            a_gate(
-                "canary",
-                ["SHADOW->PRODUCTION"],
-                "canary",
-                health,
-                min_n=min_n,
-                min_duration_seconds=5,
-                slow_ms=slow_ms,
-                **limits,
-            ),
+            a_gate("canary", ["SHADOW->PRODUCTION"], "canary", health, **canary),
         ],
     }
-    return HeldPolicy("sha256:policy", read_policy(document))
+
+
+def a_policy(**limits):
+    return HeldPolicy("sha256:policy", read_policy(a_policy_document(**limits)))
 
 
 def a_rollout(phase=Phase.CANARY, step=-1, **changes):
@@ -121,7 +118,7 @@ def a_state(rollout=None, seq=20, production=OLD, productions=(OLD,)):
 
 def ready(digest, port=8400, since=START):
     address = f"127.0.0.1:{port}"
-    return ColourState(digest, True, True, since, address, f"127.0.0.1:{port + 1}")
+    return ColourState(digest, *(True, True), since, address, f"127.0.0.1:{port + 1}")
 
 
 def unready(digest, port=8400, since=START, reason="it is starting"):
@@ -129,7 +126,7 @@ def unready(digest, port=8400, since=START, reason="it is starting"):
 
 
 def gone(digest):
-    return ColourState(digest, False, False, START, None, None, "it ended by itself")
+    return ColourState(digest, *(False, False), START, None, None, "it ended by itself")
 
 
 class Clock:
@@ -188,12 +185,12 @@ class RegistryHttp:
         ) or current.phase is Phase.BAKING
         told = verdict("PASS") if free else self.verdict
         if told.outcome is not Outcome.PASS:
-            return Advanced(False, told, current, self.state.seq)
+            return Advanced(advanced=False, verdict=told, rollout=current, seq=self.state.seq)
         taken, seq = self._write(current.at(request.phase, self.clock.now(), request.step))
         if request.phase in (Phase.BAKING, Phase.SUCCEEDED):
             self._stage(taken.baseline, Stage.ARCHIVED)
             self._stage(taken.candidate, Stage.PRODUCTION)
-        return Advanced(True, told, taken, seq)
+        return Advanced(advanced=True, verdict=told, rollout=taken, seq=seq)
 
     async def hold(self, model, rollout, reason, expected_seq):
         self._expect(expected_seq)
@@ -208,7 +205,8 @@ class RegistryHttp:
         if ending.phase is Phase.ROLLED_BACK:
             marker = ending.marker
             ended = replace(ended, baseline=marker.to, candidate_colour=marker.to_colour.other)
-            self._stage(current.candidate, Stage.ARCHIVED)
+            for left in (current.candidate, current.baseline):
+                self._stage(left, Stage.ARCHIVED)
             self._stage(marker.to, Stage.PRODUCTION)
         if replace(ended, phase_since=current.phase_since) == current:
             return current, self.state.seq
@@ -309,7 +307,7 @@ class LocalProcesses:
         self.colours[colour] = make(digest, port, self.clock.now())
 
     async def observe(self, model):
-        return dict(self.colours)
+        return dict(self.colours) if model == MODEL else {}
 
     async def stop(self, model, colour):
         self.colours.pop(colour, None)
@@ -442,7 +440,7 @@ class Backend:
             server.close()
             for writer in self._open:
                 writer.close()
-            while self._open:
+            while self._open:  # noqa: ASYNC110 - until each connection's task has seen it
                 await asyncio.sleep(0)
 
     async def _serve(self, reader, writer):

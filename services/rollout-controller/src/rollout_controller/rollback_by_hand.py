@@ -101,11 +101,13 @@ async def _await_ready(
     state = (await ports.workloads.observe(memory.served.name)).get(place.colour)
     if state and state.ready and state.digest == place.digest:
         return
+    before = memory.seen
     memory.wish = (place.colour, place.digest)
     memory.wake.set()
 
     def ready() -> bool:
-        return memory.seen is not None and memory.seen.ready(place.colour, place.digest)
+        seen = memory.seen
+        return seen is not None and seen is not before and seen.ready(place.colour, place.digest)
 
     try:
         async with asyncio.timeout(memory.patience.load), memory.looked:
