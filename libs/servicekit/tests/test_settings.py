@@ -1,13 +1,10 @@
 import pytest
 from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import CommaList, ServiceSettings, env_names, load_settings
 
 
-class GreeterSettings(ServiceSettings):
-    model_config = SettingsConfigDict(env_prefix="ISOGLOSS_GREETER_")
-
+class GreeterSettings(ServiceSettings, env_prefix="ISOGLOSS_GREETER_"):
     port: int = Field(8080, ge=1, le=65535, description="port of the greetings, 1 to 65535")
     name: str = Field(description="whom to greet")
     token: SecretStr = SecretStr("none")

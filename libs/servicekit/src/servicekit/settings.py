@@ -34,7 +34,7 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)]
 
 
 class ServiceSettings(BaseSettings):
-    """Settings of one process; a subclass sets `model_config = {"env_prefix": "ISOGLOSS_X_"}`."""
+    """Settings of one process: `class XSettings(ServiceSettings, env_prefix="ISOGLOSS_X_")`."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
 
