@@ -9,7 +9,7 @@ from isogloss.demo.drills import roll_back_by_hand, roll_back_from_canary, stop_
 from isogloss.demo.first_release import release_first, serve_users, train_first
 from isogloss.demo.narrator import Narrator
 from isogloss.demo.plans import DemoPlan
-from isogloss.demo.preparing import check_data, start
+from isogloss.demo.preparing import prepare
 from isogloss.failures import Interrupted
 
 
@@ -26,7 +26,7 @@ def run_demo(plan: DemoPlan) -> dict[str, Any]:
 
 
 def _tell(plan: DemoPlan, narrator: Narrator) -> dict[str, Any]:
-    story = start(plan, narrator, check_data(plan, narrator))
+    story = prepare(plan, narrator)
     with story.connections:
         try:
             run = train_first(story)
