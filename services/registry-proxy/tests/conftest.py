@@ -2,7 +2,13 @@
 
 import importlib.util
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.from_thread
@@ -21,6 +27,7 @@ fakes = importlib.util.module_from_spec(_spec)
 sys.modules[_FAKES] = fakes
 _spec.loader.exec_module(fakes)
 
+API = "/api/2.0/mlflow"
 START = 1_700_000_000.0
 ROLES = ("operator", "trainer", "gate", "drift-monitor", "rollout-controller", "predictor")
 SIGNING = ("gate", "drift-monitor", "rollout-controller", "registry-proxy")
@@ -295,3 +302,120 @@ def world(empty_world):
 def make():
     """The builders and fakes of `fakes.py`."""
     return fakes
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A real tracking server; `log` writes a run as a training job does."""
+
+    url: str
+
+    def log(self, files, folder="model", status="FINISHED", tags=None):
+        """Log a run with an artifact, whose manifest may need the run's id: files(run_id)."""
+        with httpx.Client(base_url=self.url, timeout=30) as http:
+            created = http.post(f"{API}/runs/create", json={"experiment_id": "0", "start_time": 1})
+            run = created.raise_for_status().json()["run"]["info"]
+            logged = {
+                "run_id": run["run_id"],
+                "tags": [{"key": k, "value": v} for k, v in (tags or {}).items()],
+                "params": [{"key": "family", "value": "tfidf_linear"}],
+                "metrics": [
+                    {"key": "f1_macro", "value": 0.9, "timestamp": 1, "step": 0},
+                    {"key": "broken", "value": "NaN", "timestamp": 1, "step": 0},
+                ],
+            }
+            http.post(f"{API}/runs/log-batch", json=logged).raise_for_status()
+            root = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+            for name, content in files(run["run_id"]).items():
+                path = f"/api/2.0/mlflow-artifacts/artifacts/{root}/{folder}/{name}"
+                http.put(path, content=content).raise_for_status()
+            ended = {"run_id": run["run_id"], "status": status}
+            http.post(f"{API}/runs/update", json=ended).raise_for_status()
+        return run["run_id"]
+
+
+@pytest.fixture(scope="session")
+def mlflow(tmp_path_factory):
+    """Start MLflow once for all tests that need it; about 15 s."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+    ]
+    off = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, env={**os.environ, **off}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_until_answers(f"http://127.0.0.1:{port}/health", server, folder / "log")
+        yield MlflowServer(f"http://127.0.0.1:{port}")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+class Process:
+    """`python -m registry_proxy` on the files of a world."""
+
+    def __init__(self, world, **settings):
+        self.url = f"http://127.0.0.1:{settings['port']}"
+        self.log = world.folder / "log"
+        values = world.settings.model_dump(exclude_none=True) | settings
+        names = {f"ISOGLOSS_REGISTRY_PROXY_{k.upper()}": str(v) for k, v in values.items()}
+        with self.log.open("w") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "registry_proxy"],
+                env={"PATH": os.environ["PATH"], **names},
+                stdout=log,
+                stderr=log,
+            )
+
+    def ready(self):
+        wait_until_answers(f"{self.url}/readyz", self.popen, self.log)
+        return self
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
+
+    def refused(self):
+        """Wait for the end; returns the exit status and the last line that was said."""
+        status = self.popen.wait(60)
+        return status, self.log.read_text().strip().splitlines()[-1]
+
+
+@pytest.fixture
+def launch(empty_world):
+    """Start the service as a process; a second one takes the place of the first."""
+    empty_world.stop()
+    started = []
+
+    def start(mlflow_url="http://127.0.0.1:9", **settings):
+        settings = {"port": free_port(), "mlflow_url": mlflow_url, **settings}
+        started.append(Process(empty_world, **settings))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def wait_until_answers(url, process, log, seconds=180):
+    """Poll until the process answers 200, and fail with its log when it does not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"{url} does not answer:\n{log.read_text()}")

@@ -5,6 +5,7 @@ import hashlib
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement, Subjects
 from registry_proxy.artifacts.ports import Run, RunFile, RunUnknown
+from stats.quantiles import latency_buckets
 
 LABELS = ["negative", "positive"]
 TESTS_DIGEST = sha256_digest(b"the pinned test set")
@@ -109,7 +110,8 @@ def without_baseline(measurement):
 
 
 def latencies(fast=1000, slow=0):
-    buckets = [[10.0, fast], [200.0, slow]]
+    edges = [next(e for e in latency_buckets() if e >= limit) for limit in (10, 200)]
+    buckets = [[edges[0], fast], [edges[1], slow]]
     return {"name": "latency_ms", "slice": "all", "counts": {"buckets": buckets}}
 
 

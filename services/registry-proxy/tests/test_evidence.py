@@ -3,6 +3,8 @@ import json
 
 import pytest
 
+from servicekit.signing import generate_key
+
 
 @pytest.fixture
 def good(make):
@@ -49,8 +51,6 @@ def test_a_changed_payload_is_refused(world, good):
 
 
 def test_a_signature_by_a_stranger_is_refused(world, good, tmp_path):
-    from servicekit.signing import generate_key
-
     world.signers["gate"] = generate_key(tmp_path / "stranger.pem")
     envelope = world.envelope("offline", world.register(), good)
 
@@ -182,9 +182,9 @@ def test_cells_that_cannot_be_are_refused(world, make, rows):
     counts = {"labels": make.LABELS, "cells": rows}
     measurement = {"name": "cells", "slice": "all", "counts": counts, "n": 10}
 
-    assert refused(
-        world, world.submit("offline", world.register(), [measurement]), "cannot be read"
-    )
+    answer = world.submit("offline", world.register(), [measurement])
+
+    assert refused(world, answer, "cannot be read")
 
 
 def test_an_unknown_measurement_is_refused(world, make):

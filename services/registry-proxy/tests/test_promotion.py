@@ -136,9 +136,7 @@ def test_the_same_policy_twice_is_written_once(world):
 
 def test_why_says_what_would_change_the_verdict(world, make):
     digest = world.register()
-    world.submit(
-        "offline", digest, [make.without_baseline(make.cells(right=2000, wrong_by_both=1000))]
-    )
+    world.submit("offline", digest, [make.without_baseline(make.cells(2000, 1000))])
     before = world.seq
 
     answer = world.get("/v1/models/sentiment/versions/1/why").json()

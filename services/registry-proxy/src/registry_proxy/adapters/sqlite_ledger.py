@@ -133,9 +133,9 @@ class SqliteLedger:
             content = connection.execute(query).scalar()
         if content is None:
             return None
-        if sha256_digest(content) != digest:
+        if not isinstance(content, bytes) or sha256_digest(content) != digest:
             raise LedgerUnavailable(f"document {digest} is damaged; restore the ledger's file")
-        return bytes(content)
+        return content
 
     def verify(self) -> ChainReport:
         """Walk the chain page by page, so that its length does not matter."""

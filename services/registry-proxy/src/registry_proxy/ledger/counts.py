@@ -4,7 +4,6 @@ A count that is negative, missing or does not add up is refused when the Evidenc
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -12,19 +11,12 @@ import numpy as np
 
 from lifecycle.evidence import Evidence, EvidenceRefused, Measurement
 from stats.classification import Cells
+from stats.quantiles import latency_buckets
 
 _MOST_LABELS = 200
 """A dense table of (truth, baseline, candidate) for more labels would take over 64 MB."""
 _MOST = 10**12
 """More observations than any of these were ever counted; sums stay exact as doubles."""
-
-
-@dataclass(frozen=True)
-class LatencyCounts:
-    """Requests per latency bucket; edges rise, in milliseconds."""
-
-    upper_ms: tuple[float, ...]
-    counts: tuple[int, ...]
 
 
 def refuse_unreadable(evidence: Evidence) -> None:
@@ -57,13 +49,15 @@ def read_cells(measurement: Measurement) -> Cells:
     return Cells(counts)
 
 
-def read_latencies(measurement: Measurement) -> LatencyCounts:
-    """Read `latency_ms`: [[upper_ms, count], ...] with rising edges."""
-    edges = [float(edge) for edge, _ in measurement.counts["buckets"]]
-    counts = [_whole(count) for _, count in measurement.counts["buckets"]]
-    if edges != sorted(set(edges)) or not all(isfinite(edge) and edge > 0 for edge in edges):
-        raise ValueError("bucket edges must be rising positive numbers")
-    return LatencyCounts(tuple(edges), tuple(counts))
+def read_latencies(measurement: Measurement) -> tuple[int, ...]:
+    """Read `latency_ms`, [[upper_ms, count], ...] with empty buckets left out, as counts of all
+    of `stats.quantiles.latency_buckets`, and of what lies above them (upper_ms null).
+    """
+    places = {edge: place for place, edge in enumerate(latency_buckets())}
+    counts = [0] * (len(places) + 1)
+    for upper_ms, count in measurement.counts["buckets"]:
+        counts[-1 if upper_ms is None else places[float(upper_ms)]] += _whole(count)
+    return tuple(counts)
 
 
 def read_count(measurement: Measurement, key: str) -> int:
@@ -107,7 +101,7 @@ def _read_slow(measurement: Measurement) -> int:
 
 _READERS: Mapping[str, Callable[[Measurement], int]] = {
     "cells": lambda measurement: read_cells(measurement).n,
-    "latency_ms": lambda measurement: sum(read_latencies(measurement).counts),
+    "latency_ms": lambda measurement: sum(read_latencies(measurement)),
     "pairs": _read_parts("bad", "missing", "eligible", "paired"),
     "labelled": _read_labelled,
     "requests": _read_parts("errors"),

@@ -17,7 +17,7 @@ from stats.bounds import Bounds
 from stats.classification import macro_f1_bounds, macro_f1_difference_bounds
 from stats.confidence_sequences import beta_binomial_bounds
 from stats.paired import accuracy_difference_bounds
-from stats.quantiles import quantile_bounds
+from stats.quantiles import latency_buckets, quantile_bounds
 
 _LEADING: Mapping[EvidenceKind, str] = {
     EvidenceKind.OFFLINE: "cells",
@@ -84,8 +84,7 @@ def _accuracy(measurement: Measurement, rule: Rule, gate: Gate) -> Bounds | None
 
 def _quantile(q: float) -> "Compute":
     def compute(measurement: Measurement, _rule: Rule, gate: Gate) -> Bounds | None:
-        latencies = read_latencies(measurement)
-        return quantile_bounds(latencies.upper_ms, latencies.counts, q, gate.alpha)
+        return quantile_bounds(latency_buckets(), read_latencies(measurement), q, gate.alpha)
 
     return compute
 

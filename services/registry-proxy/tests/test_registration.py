@@ -1,0 +1,198 @@
+import pytest
+
+from registry_proxy.artifacts.ports import RunsUnavailable
+
+
+def kept(world):
+    """Names of what the store holds: artifacts, and intakes that were left behind."""
+    root = world.folder / "registry" / "artifacts"
+    return sorted(path.name for path in (root / "sha256").iterdir()), list(
+        (root / "incoming").iterdir()
+    )
+
+
+def register(world, run_id="r1", path="model"):
+    return world.post("/versions", {"run_id": run_id, "artifact_path": path}, "trainer")
+
+
+def test_a_runs_artifact_becomes_a_version(world, make):
+    world.runs.add(make.a_run(), "model", make.an_artifact())
+
+    answer = register(world)
+
+    assert answer.status_code == 201
+    version = answer.json()["version"]
+    assert (version["number"], version["stage"]) == (1, "REGISTERED")
+    assert version["lineage"]["test_set_digest"] == make.TESTS_DIGEST
+    assert version["metadata"]["metrics"] == {"f1_macro": 0.9}
+    assert version["metadata"]["labels"] == make.LABELS
+    assert version["metadata"]["language"] == "en"
+    assert version["metadata"]["tags"]["team"] == "reviews"
+    assert "mlflow.user" not in version["metadata"]["tags"]
+    assert kept(world) == ([version["digest"].removeprefix("sha256:")], [])
+
+
+def test_the_same_artifact_twice_is_the_same_version(world, make):
+    world.runs.add(make.a_run(), "model", make.an_artifact())
+    first = register(world).json()
+
+    again = register(world)
+
+    assert again.status_code == 200
+    assert again.json() == first
+
+
+def test_versions_are_numbered_in_order(world):
+    world.register("r1")
+    world.register("r2")
+
+    assert [v["number"] for v in world.state["versions"]] == [1, 2]
+
+
+def changed(make, **files):
+    artifact = {**make.an_artifact(), **files}
+    return {name: content for name, content in artifact.items() if content is not None}
+
+
+def pickled(make):
+    files = {"model.pkl": b"\x80\x04."}
+    return {**files, "manifest.json": make.a_manifest("r1", files)}
+
+
+def outside(make):
+    names = {"../model.skops": b"weights"}
+    return {"manifest.json": make.a_manifest("r1", names), "model.skops": b"weights"}
+
+
+REFUSED = {
+    "changed file": (
+        lambda m: changed(m, **{"model.skops": b"other"}),
+        "model.skops does not have",
+    ),
+    "extra file": (lambda m: changed(m, **{"notes.json": b"{}"}), "notes.json is not named"),
+    "extra file below": (lambda m: changed(m, **{"sub/a.json": b"{}"}), "sub/a.json is not named"),
+    "missing file": (lambda m: changed(m, **{"model.skops": None}), "model.skops is named in"),
+    "pickle": (pickled, "model.pkl is of a format that is not admitted"),
+    "path outside": (outside, "'../model.skops', which is no plain file name"),
+    "no JSON": (lambda m: changed(m, **{"manifest.json": b"{"}), "manifest.json is not JSON"),
+    "deep JSON": (lambda m: changed(m, **{"manifest.json": b"[" * 9000}), "is not JSON"),
+    "a list": (lambda m: changed(m, **{"manifest.json": b"[]"}), "a mapping is needed"),
+    "not canonical": (
+        lambda m: changed(m, **{"manifest.json": m.an_artifact()["manifest.json"] + b"\n"}),
+        "not canonical JSON",
+    ),
+    "another format": (lambda m: m.an_artifact(format="v0"), "manifest.format is 'v0'"),
+    "a format of two": (lambda m: m.an_artifact(format=["v0"]), "manifest.format is"),
+    "unknown field": (lambda m: m.an_artifact(extra=1), "unknown field 'extra'"),
+    "another run": (lambda m: m.an_artifact("r2"), "is of run r2, not of run r1"),
+    "no lineage": (lambda m: m.an_artifact(lineage={}), "lineage.dataset_version is missing"),
+    "another commit": (
+        lambda m: m.an_artifact(lineage={**m.LINEAGE, "run_id": "r1", "commit": "fff"}),
+        "manifest.lineage.commit is fff, but run r1 says abc123",
+    ),
+    "no digest": (
+        lambda m: m.an_artifact(lineage={**m.LINEAGE, "run_id": "r1", "test_set_digest": "md5:1"}),
+        "manifest.lineage.test_set_digest is 'md5:1'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_artifact_is_refused_by_name_and_leaves_nothing(world, make, files, reason):
+    world.runs.add(make.a_run(), "model", files(make))
+
+    answer = register(world)
+
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:isogloss:problem:artifact-refused"
+    assert reason in answer.json()["detail"]
+    assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
+    assert world.state["versions"] == []
+    assert kept(world) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"status": "RUNNING"}, "only a FINISHED run"),
+        ({"tags": {}}, "run r1 has no tag dataset_version"),
+    ],
+)
+def test_a_run_that_does_not_vouch_for_the_lineage_is_refused(world, make, change, reason):
+    world.runs.add(make.a_run(**change), "model", make.an_artifact())
+
+    assert reason in register(world).json()["detail"]
+
+
+def test_an_artifact_over_the_limit_is_refused(empty_world, make):
+    empty_world.settings = empty_world.settings.model_copy(update={"artifact_limit_bytes": 1024})
+    world = empty_world.restart()
+    world.runs.add(make.a_run(), "model", make.an_artifact(weights=b"x" * 2000))
+
+    answer = register(world)
+
+    assert answer.status_code == 422
+    assert "1,024 are allowed" in answer.json()["detail"]
+
+
+def test_an_unknown_run_or_folder_is_not_found(world, make):
+    world.runs.add(make.a_run(), "model", make.an_artifact())
+
+    assert register(world, "r9").status_code == 404
+    assert register(world, path="elsewhere").status_code == 404
+
+
+def test_a_tracking_server_that_is_down_is_said_so(world):
+    world.runs.broken = RunsUnavailable("MLflow cannot be reached")
+
+    answer = register(world)
+
+    assert answer.status_code == 502
+    assert answer.json()["detail"] == "MLflow cannot be reached"
+
+
+@pytest.mark.parametrize("path", ["../model", "/etc", "a//b", "a/../b", "", "a\\b", "a%2fb"])
+def test_a_path_that_leaves_the_run_is_refused(world, path):
+    assert register(world, path=path).status_code == 422
+
+
+def test_a_damaged_artifact_is_made_whole_by_registering_again(world, make):
+    world.runs.add(make.a_run(), "model", make.an_artifact())
+    digest = register(world).json()["version"]["digest"]
+    hexadecimal = digest.removeprefix("sha256:")
+    damaged = world.folder / "registry/artifacts/sha256" / hexadecimal / "model.skops"
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"tampered")
+
+    broken = world.get(f"/v1/artifacts/{digest}/files/model.skops")
+    assert broken.status_code == 500
+    assert broken.json()["type"] == "urn:isogloss:problem:artifact-damaged"
+
+    assert register(world).status_code == 200
+    assert world.get(f"/v1/artifacts/{digest}/files/model.skops").content == b"weights"
+
+
+def test_what_a_crash_left_is_removed_at_the_next_start(world):
+    digest = world.register()
+    root = world.folder / "registry" / "artifacts"
+    (root / "incoming" / "half").mkdir()
+    (root / "incoming" / "half" / "model.skops").write_bytes(b"wei")
+    (root / "sha256" / ("9" * 64)).mkdir()
+
+    world.restart()
+
+    assert kept(world) == ([digest.removeprefix("sha256:")], [])
+
+
+def test_what_a_full_disk_stops_leaves_nothing(world, make):
+    """A directory without write permission stands in for it: root may write, so use a file."""
+    incoming = world.folder / "registry" / "artifacts" / "incoming"
+    incoming.rmdir()
+    incoming.write_text("in the way")
+    world.runs.add(make.a_run(), "model", make.an_artifact())
+
+    answer = register(world)
+
+    assert answer.status_code == 503
+    assert "nothing was kept" in answer.json()["detail"]
+    assert world.state["versions"] == []
