@@ -14,7 +14,7 @@ SETUP_DONE := $(VENV)/.isogloss-setup-done
 .PHONY: help setup demo test lint types check lock clean
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
 
@@ -49,3 +49,19 @@ lock: setup ## renew every pinned requirements file
 clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete it)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.isogloss/*' -prune -exec rm -rf {} +
+
+# Real Kubernetes (tests/cluster/README.md): on this machine, or the cluster that KUBECONFIG names.
+.PHONY: cluster-up cluster-down e2e
+CLUSTER := $(CURDIR)/.isogloss/cluster
+
+cluster-up: ## start the test cluster (WITH="monitoring metrics" adds these)
+	@PYTHON=$(PYTHON) tests/cluster/up.sh $(WITH)
+
+cluster-down: ## stop the test cluster and undo what it did to this machine
+	@tests/cluster/down.sh
+
+e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (ARGS="-k mirror")
+	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
+	$(MAKE) --no-print-directory cluster-up; \
+	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
+	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)

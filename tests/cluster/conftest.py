@@ -1,0 +1,174 @@
+"""What tests of a real cluster stand on: kubectl, a namespace for each test, pods that echo.
+
+They are collected only when `make e2e` sets ISOGLOSS_E2E, and need nothing but the API server of
+the cluster that KUBECONFIG names: whatever else a test calls, a pod calls it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+
+import pytest
+
+collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
+
+IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
+GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
+GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
+
+
+def kubectl(*arguments, document=None):
+    answer = subprocess.run(
+        [shutil.which("kubectl"), *arguments],
+        input=None if document is None else json.dumps(document),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, f"kubectl {' '.join(arguments)}: {answer.stderr}"
+    return answer.stdout
+
+
+def eventually(seen, seconds=30):
+    """Ask again until the answer is truthy, since a cluster gets there in its own time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := seen()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+    return answer
+
+
+def echo_container(name):
+    return {
+        "image": IMAGE,
+        "env": [{"name": "NAME", "value": name}],
+        "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/v1/models/any", "port": 8080}, "periodSeconds": 1},
+        "securityContext": RESTRICTED,
+    }
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace of one test, and what the test does in it."""
+
+    name: str
+
+    def apply(self, *items):
+        documents = {"apiVersion": "v1", "kind": "List", "items": list(items)}
+        kubectl("apply", "--server-side", "--namespace", self.name, "-f", "-", document=documents)
+
+    def get(self, kind, *names):
+        return json.loads(
+            kubectl("get", kind, *names, "--namespace", self.name, "--output", "json")
+        )
+
+    def wait(self, condition, what, seconds=90):
+        flags = [f"--for=condition={condition}", f"--timeout={seconds}s"]
+        kubectl("wait", what, "--namespace", self.name, *flags)
+
+    def start_echo(self, name, **spec):
+        """Run a pod that echoes, behind a Service of its name."""
+        metadata = {"name": name, "labels": {"app": name}}
+        container = {"name": "echo", **echo_container(name), **spec.pop("container", {})}
+        port = {"name": "http", "port": 80, "targetPort": 8080}
+        service = {"selector": {"app": name}, "ports": [port]}
+        self.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": metadata,
+                "spec": {"containers": [container], **spec},
+            },
+            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+        )
+        self.wait("Ready", f"pod/{name}")
+
+    def url(self, service):
+        return f"http://{service}.{self.name}.svc/v1/models/any"
+
+    def calls(self, caller, url, count=1, **headers):
+        """Let a pod post to an address; what came back, each time."""
+        order = {"url": url, "count": count, **headers}
+        path = f"/api/v1/namespaces/{self.name}/pods/{caller}:8080/proxy/calls"
+        return json.loads(kubectl("create", "--raw", path, "-f", "-", document=order))
+
+    def seen(self, name):
+        """Return the request ids that a pod has answered."""
+        path = f"/api/v1/namespaces/{self.name}/pods/{name}:8080/proxy/seen"
+        return json.loads(kubectl("get", "--raw", path))
+
+    def route(self, host, backend, mirror=None):
+        """Send a host's requests to a Service, and copies of some to another: (name, percent)."""
+        rule = {"backendRefs": [{"name": backend, "port": 80}]}
+        if mirror:
+            reference = {"backendRef": {"name": mirror[0], "port": 80}, "percent": mirror[1]}
+            rule["filters"] = [{"type": "RequestMirror", "requestMirror": reference}]
+        namespace, name = GATEWAY.split("/")
+        self.apply(
+            {
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "HTTPRoute",
+                "metadata": {"name": backend},
+                "spec": {
+                    "parentRefs": [{"name": name, "namespace": namespace}],
+                    "hostnames": [host],
+                    "rules": [rule],
+                },
+            }
+        )
+
+
+@pytest.fixture
+def namespace():
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield Namespace(name)
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def host(namespace):
+    """A host name that no other route has."""
+    return f"{namespace.name}.example"
+
+
+@pytest.fixture(scope="session")
+def gateway_url():
+    namespace, name = GATEWAY.split("/")
+    path = "jsonpath={.status.addresses[0].value}"
+    address = GATEWAY_ADDRESS or kubectl(
+        "get", f"gateways.gateway.networking.k8s.io/{name}", "-n", namespace, "-o", path
+    )
+    return f"http://{address}/v1/models/any"
+
+
+@pytest.fixture(name="kubectl", scope="session")
+def run_kubectl():
+    return kubectl
+
+
+@pytest.fixture(name="eventually", scope="session")
+def ask_until_true():
+    return eventually
+
+
+@pytest.fixture(scope="session")
+def predictor():
+    """The container of an InferenceService that echoes."""
+    return {"name": "kserve-container", **echo_container("predictor")}

@@ -1,0 +1,3 @@
+module isogloss.test/tools
+
+go 1.24
