@@ -68,7 +68,7 @@ class Traffic:
                 "truncated": [False] * rows,
                 "projection": drawn["projection"].astype("<f2").tobytes(),
                 "fingerprint": [hashlib.sha256(n.encode()).hexdigest()[:32] for n in names],
-                "slices": [{} for _ in range(rows)],
+                "slices": [{"length": "short", "language": "en"} for _ in range(rows)],
             }
             | columns,
         }

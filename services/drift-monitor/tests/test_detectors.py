@@ -5,6 +5,7 @@ from safetensors.numpy import save
 from drift_monitor.detectors import (
     DETECTORS,
     Sample,
+    comparable,
     grid_around,
     naive_cosine,
     null_between,
@@ -42,8 +43,10 @@ def window_of(reference, traffic, batch_of):
 
 
 def p_values(reference, null, window):
-    values = statistics(reference.sketcher, window.n, window.mean, reference.sample("all"))
-    return {d: null_between(null[d], null[d], 0).p_value(float(values[d])) for d in DETECTORS}
+    accepted = reference.sample("all")
+    found = statistics(reference.sketcher, window.n, window.mean, accepted)
+    values = comparable(found, window.n, accepted)
+    return {d: null_between(null[d], null[d], 0).p_value(values[d]) for d in DETECTORS}
 
 
 def test_quiet_windows_give_p_values_that_are_rarely_small(reference, null, window_of):
@@ -74,6 +77,16 @@ def test_each_kind_of_drift_is_found_by_its_detector_and_said_in_words(  # noqa:
     assert min(p[d] for d in DETECTORS if d != detector) > 1e-4
     assert words in shift.size
     assert shift.direction == direction
+
+
+def test_a_window_larger_than_the_reference_is_not_taken_for_drift(reference, null, window_of):
+    p = p_values(reference, null, window_of(rows=5000, seed=3))
+    assert min(p.values()) > 0.001
+
+
+def test_resampling_ends_when_told_to(reference):
+    vectors = reference.vectors("all")
+    assert resample_null(reference.sketcher, vectors, 200, 1, keep_going=lambda: False) is None
 
 
 def test_a_null_between_two_sizes_lies_between_theirs():

@@ -90,6 +90,17 @@ def test_a_window_with_few_rows_rolls_into_the_next(windows):
     assert windows.monitors()["label"].last.end - windows.monitors()["label"].last.start == 120
 
 
+def test_a_window_whose_test_was_interrupted_is_tested_later(windows, kit):
+    windows.send()
+    kit.now += 60
+    close_windows(kit.store, kit.now, 60)
+    judge_windows(kit.store, kit.shelf, kit.now, keep_going=lambda: False)
+    assert windows.monitors() == {}
+
+    windows.end()
+    assert windows.monitors()["label"].windows == 1
+
+
 def test_a_batch_counts_once_however_often_it_comes(windows, kit, traffic):
     document = traffic().document(100)
     kit.count(document, document)
@@ -118,6 +129,11 @@ def test_callers_slices_are_tested_and_limited(windows, kit, traffic):
     assert windows.monitors("domain=film")["label"].windows == 1
     with kit.store.read() as transaction:
         assert len(transaction.drift.slices(BASELINE)) <= 30
+
+
+def test_measured_keys_are_no_slices_of_the_caller(windows):
+    windows.send()
+    assert set(windows.filling()) <= {"all", "short", "medium"}
 
 
 def test_answers_that_were_not_given_are_not_sketched(windows, kit, traffic):

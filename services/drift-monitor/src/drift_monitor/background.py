@@ -24,7 +24,7 @@ from servicekit.process import Health
 _RECORDS = 20
 _TICK_SECONDS = 1.0
 # Tallies read every answer of a pairing, and old rows go by the minute.
-_TICKS_BETWEEN_TALLIES = 5
+_TICKS_BETWEEN_TALLIES = 15
 _TICKS_BETWEEN_FORGETTING = 60
 
 _log = logging.getLogger(__name__)
@@ -79,6 +79,11 @@ class Testing:
         self._times = times
         self._clock = clock
         self._ticks = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the present step early; Windows not yet tested are tested after the next start."""
+        self._stopped = True
 
     async def step(self, metrics: Metrics) -> None:
         """Do one tick's work; raises StoreUnavailable."""
@@ -94,7 +99,7 @@ class Testing:
 
     def _test(self, now: float, counted_until: float, metrics: Metrics) -> None:
         close_windows(self._store, counted_until, self._times.window_seconds)
-        for finding in judge_windows(self._store, self._shelf, now):
+        for finding in judge_windows(self._store, self._shelf, now, self._may_go_on):
             signal = (finding.model, finding.digest, finding.slice, finding.detector)
             metrics.findings.labels(*signal).inc()
             _log.warning("drift of %s %s: %s", finding.model, finding.digest, finding.text)
@@ -104,6 +109,9 @@ class Testing:
                     for detector, monitor in monitors.items():
                         signal = (version.model, version.digest, slice_name, detector)
                         metrics.observe_monitor(signal, monitor)
+
+    def _may_go_on(self) -> bool:
+        return not self._stopped
 
     def _show_pairings(self, settled: float, metrics: Metrics) -> None:
         with self._store.read() as transaction:
@@ -149,6 +157,7 @@ class Background:
     def stop(self) -> None:
         """End after the present steps; what is queued stays in the journal."""
         self._stopping.set()
+        self._testing.stop()
         self._intake.wake()
 
     async def _attempt(self, what: str, step: Awaitable[None], health: Health) -> None:

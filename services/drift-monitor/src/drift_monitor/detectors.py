@@ -5,7 +5,7 @@ prior, the text measures everything else. Each statistic is scaled so that its n
 on the Window's size; the rest is interpolated. Thresholds are not here: see monitors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import log, sqrt
 
@@ -36,9 +36,7 @@ class Sample:
     mean: Floats
 
 
-def statistics(
-    sketcher: Sketcher, n: int, means: Floats, reference: Sample
-) -> Mapping[str, Floats]:
+def statistics(sketcher: Sketcher, n: int, means: Floats, reference: Sample) -> dict[str, Floats]:
     """Return each Detector's scaled statistic for windows of n rows with means [..., width]."""
 
     def part(name: str) -> tuple[Floats, Floats]:
@@ -54,24 +52,37 @@ def statistics(
     return found
 
 
-def resample_null(
-    sketcher: Sketcher, vectors: NDArray[np.float32], n: int, seed: int
-) -> Mapping[str, Floats]:
-    """Return the sorted statistics [NULL_WINDOWS] of windows drawn from the Reference's rows.
+def comparable(values: Mapping[str, Floats], n: int, reference: Sample) -> dict[str, float]:
+    """Return one Window's statistics as they would be if the Reference had no error of its own.
 
-    Widened for the Reference's own finite size; KS is a root, so it takes the root.
+    Only then are they comparable with a null that was drawn from that Reference. KS is a root, so
+    it takes the root of the inflation.
     """
-    reference = Sample(len(vectors), vectors.mean(axis=0, dtype=np.float64))
-    chunks = [
-        statistics(sketcher, n, means, reference)
-        for means in bootstrap_means(vectors, n, NULL_WINDOWS, seed)
-    ]
     inflation = reference_inflation(n, reference.n)
     return {
-        name: np.sort(np.concatenate([np.atleast_1d(chunk[name]) for chunk in chunks]))
-        * (sqrt(inflation) if name in MEASURES else inflation)
+        name: float(values[name]) / (sqrt(inflation) if name in MEASURES else inflation)
         for name in DETECTORS
     }
+
+
+def resample_null(
+    sketcher: Sketcher,
+    vectors: NDArray[np.float32],
+    n: int,
+    seed: int,
+    keep_going: Callable[[], bool] = lambda: True,
+) -> Mapping[str, Floats] | None:
+    """Return the sorted statistics [NULL_WINDOWS] of windows drawn from the Reference's rows.
+
+    Takes seconds; None when `keep_going` said no in between.
+    """
+    reference = Sample(len(vectors), vectors.mean(axis=0, dtype=np.float64))
+    chunks = []
+    for means in bootstrap_means(vectors, n, NULL_WINDOWS, seed):
+        if not keep_going():
+            return None
+        chunks.append(statistics(sketcher, n, means, reference))
+    return {name: np.sort(np.concatenate([c[name] for c in chunks])) for name in DETECTORS}
 
 
 def grid_around(n: int) -> tuple[int, int, float]:

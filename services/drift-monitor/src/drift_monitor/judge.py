@@ -5,12 +5,13 @@ null that is not there yet is resampled first: seconds of work, done outside any
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drift_monitor.detectors import (
     DETECTORS,
     Sample,
+    comparable,
     grid_around,
     naive_cosine,
     null_between,
@@ -26,9 +27,12 @@ from drift_monitor.sketches import Floats
 from drift_monitor.windows import Window
 
 
-def judge_windows(store: Store, shelf: Shelf, now: float) -> list[Finding]:
+def judge_windows(
+    store: Store, shelf: Shelf, now: float, keep_going: Callable[[], bool] = lambda: True
+) -> list[Finding]:
     """Test every closed Window whose Reference can be had; return the findings that are new.
 
+    Ends early when `keep_going` says no: the rest stays closed and is tested another time.
     Raises StoreUnavailable; Windows tested before that stay tested.
     """
     with store.read() as transaction:
@@ -40,7 +44,11 @@ def judge_windows(store: Store, shelf: Shelf, now: float) -> list[Finding]:
         reference = shelf.find(version.digest, version.labels)
         accepted = reference.sample(window.slice) if reference else None
         if reference is not None and accepted is not None:
-            new += _Test(version, window, reference, accepted, now).run(store)
+            test = _Test(version, window, reference, accepted, now)
+            readings = test.readings(store, keep_going)
+            if readings is None:
+                break
+            new += test.write(store, readings)
     return new
 
 
@@ -58,9 +66,8 @@ class _Test:
     def mean(self) -> Sample:
         return Sample(self.window.n, self.window.sums / self.window.n)
 
-    def run(self, store: Store) -> list[Finding]:
+    def write(self, store: Store, readings: Mapping[str, Reading]) -> list[Finding]:
         """Write down what the Window says; return the findings that are new."""
-        readings = self._readings(store)
         cosine = naive_cosine(self.reference.sketcher, self.mean, self.accepted)
         new = []
         with store.begin() as transaction:
@@ -76,30 +83,36 @@ class _Test:
             transaction.drift.tested(self.window, monitors, cosine)
         return new
 
-    def _readings(self, store: Store) -> Mapping[str, Reading]:
+    def readings(
+        self, store: Store, keep_going: Callable[[], bool]
+    ) -> Mapping[str, Reading] | None:
+        """Return each Detector's Reading; None when told to stop before there was a null."""
         window, mean = self.window, self.mean
-        values = statistics(self.reference.sketcher, mean.n, mean.mean, self.accepted)
         below, above, weight = grid_around(mean.n)
-        lower = self._null(store, below)
-        upper = lower if above == below else self._null(store, above)
+        lower = self._null(store, below, keep_going)
+        upper = lower if above == below else self._null(store, above, keep_going)
+        if lower is None or upper is None:
+            return None
+        found = statistics(self.reference.sketcher, mean.n, mean.mean, self.accepted)
         readings = {}
-        for detector in DETECTORS:
-            null = null_between(lower[detector], upper[detector], weight)
-            value = float(values[detector])
-            p_value = null.p_value(value)
+        for detector, value in comparable(found, mean.n, self.accepted).items():
+            p_value = null_between(lower[detector], upper[detector], weight).p_value(value)
             readings[detector] = Reading(window.start, window.end, window.n, value, p_value)
         return readings
 
-    def _null(self, store: Store, n: int) -> Mapping[str, Floats]:
+    def _null(
+        self, store: Store, n: int, keep_going: Callable[[], bool]
+    ) -> Mapping[str, Floats] | None:
         part = self.reference.part(self.window.slice)
         with store.read() as transaction:
             known = transaction.nulls.load(self.version.digest, part, n)
         if known is not None:
             return known
         vectors = self.reference.vectors(part)
-        null = resample_null(self.reference.sketcher, vectors, n, seed=n)
-        with store.begin() as transaction:
-            transaction.nulls.save(self.version.digest, part, n, null)
+        null = resample_null(self.reference.sketcher, vectors, n, n, keep_going)
+        if null is not None:
+            with store.begin() as transaction:
+                transaction.nulls.save(self.version.digest, part, n, null)
         return null
 
     def _finding(self, detector: str, monitor: Monitor, reading: Reading) -> Finding:

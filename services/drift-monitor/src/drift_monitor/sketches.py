@@ -7,6 +7,7 @@ such vectors are all that Detectors need; rows and texts are gone once they are 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,19 +50,20 @@ class Sketcher:
     """How rows of one version become vectors; made from its Reference."""
 
     labels: tuple[str, ...]
-    frequencies: Floats
+    frequencies: NDArray[np.float32]
     edges: Mapping[str, Floats]
 
     def vectors(self, rows: Rows) -> Floats:
         """Return one vector per row [n, width]."""
-        parts = [
-            rff_features(rows.projection.astype(np.float64), self.frequencies),
-            rows.projection.astype(np.float64),
+        parts: list[NDArray[Any]] = [
+            rff_features(rows.projection, self.frequencies),
+            rows.projection,
             np.eye(len(self.labels))[rows.label],
         ]
         parts += [_one_hot(rows.measures[name], self.edges[name]) for name in MEASURES]
         parts.append(np.stack([rows.measures[name] for name in MEASURES], axis=1))
-        return np.concatenate(parts, axis=1)
+        vectors: Floats = np.concatenate(parts, axis=1)
+        return vectors
 
     def part(self, name: str) -> slice:
         """Return where a part stands: features, projection, label, a measure, or means."""
@@ -91,7 +93,7 @@ def make_sketcher(labels: tuple[str, ...], reference: Rows) -> Sketcher:
     inner = np.linspace(0, 1, _BINS + 1)[1:-1]
     return Sketcher(
         labels=labels,
-        frequencies=rff_frequencies(reference.projection.astype(np.float64), _SEED),
+        frequencies=rff_frequencies(reference.projection.astype(np.float64), _SEED).astype("f4"),
         # Shares are often exactly 0 or 1: equal quantiles become one edge.
         edges={name: np.unique(np.quantile(reference.measures[name], inner)) for name in MEASURES},
     )

@@ -12,6 +12,9 @@ SHORT, MEDIUM, LONG = "short", "medium", "long"
 # The project's length slices, as every part that measures texts names them.
 _SHORT_WORDS_MAX = 128
 _MEDIUM_WORDS_MAX = 300
+# Keys that inference adds to the caller's: the length is a Slice of its own, and a language is
+# drift on slice all before it has rows enough for one.
+_MEASURED = frozenset({"length", "language"})
 
 
 @dataclass(frozen=True)
@@ -55,4 +58,5 @@ def length_slice(words: float) -> str:
 
 def slices_of(words: float, keys: Mapping[str, str]) -> tuple[str, ...]:
     """Name the Slices of a row: all, its length, and `key=value` for the caller's keys."""
-    return (ALL, length_slice(words), *(f"{key}={value}" for key, value in sorted(keys.items())))
+    named = (f"{key}={value}" for key, value in sorted(keys.items()) if key not in _MEASURED)
+    return (ALL, length_slice(words), *named)
