@@ -72,6 +72,13 @@ def test_the_weights_kept_are_those_of_the_epoch_best_on_held_back_texts(reviews
     assert np.array_equal(stopped.predictor.network.kernel, full.predictor.network.kernel)
 
 
+def test_training_that_diverges_says_so(reviews, small_params):
+    texts, labels = reviews(40, ("negative", "positive"))
+    params = {**small_params["keras_embedding"], "epochs": 1, "learning_rate": 1e38}
+    with pytest.raises(ValueError, match="val_loss became infinite; lower learning_rate"):
+        fit_family("keras_embedding", texts, labels, params, seed=3)
+
+
 def changed_weights(files, **arrays):
     return {**files, "weights.safetensors": save({**load(files["weights.safetensors"]), **arrays})}
 

@@ -4,8 +4,8 @@ Embedding, GlobalMaxPooling1D, Dense; adam and cross-entropy; the weights kept a
 epoch with the best loss on validation texts drawn from the training texts. Token ids come from
 the vocabulary of a TF-IDF vectoriser fitted on the rest, and that vocabulary serves.
 
-Defaults were measured on the IMDb reviews (19,923 to train on, 4,981 to test): macro-F1 .88 in
-35 s on two cores.
+Defaults were measured on the IMDb reviews (19,923 to train on, 4,981 to test): macro-F1 .874
+with seed 42, in under a minute on two cores.
 """
 
 import logging
@@ -200,6 +200,8 @@ def _train(
                 callbacks=[keep_best, keras.callbacks.LambdaCallback(on_epoch_end=note)],
                 verbose=0,
             )
+        if not np.isfinite([epoch["val_loss"] for epoch in log]).all():
+            raise ValueError("keras_embedding: val_loss became infinite; lower learning_rate")
         model.load_weights(best)
     return log
 
