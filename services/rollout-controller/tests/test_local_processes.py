@@ -39,7 +39,7 @@ class Machine:
         for name in ("state", "run", "logs"):
             (directory / name).mkdir()
 
-    def controller(self, grace_seconds=5.0):
+    def controller(self, grace_seconds=5.0, probe=None):
         around = Surroundings(
             command=TINY,
             host="127.0.0.1",
@@ -49,7 +49,7 @@ class Machine:
             grace_seconds=grace_seconds,
             ports=FreePorts("127.0.0.1", self.lowest),
             clock=SystemClock(),
-            probe=self.probe,
+            probe=probe or self.probe,
         )
         paths = (self.directory / name for name in ("token", "cache", "key"))
         token, cache, key = paths
@@ -188,6 +188,20 @@ async def test_a_killed_predictor_is_started_again_and_said_to_have_gone(machine
     up = await until(workloads, lambda state: state.ready)
     assert up.alive
     assert machine.record()["pid"] != first
+
+
+async def test_one_that_hangs_is_unready_after_three_probes_but_not_said_to_have_gone(machine):
+    async with httpx.AsyncClient(timeout=0.3) as probe:
+        workloads = machine.controller(probe=probe)
+        await loaded(workloads)
+        os.kill(machine.record()["pid"], signal.SIGSTOP)
+        await workloads.step()
+        assert (await workloads.observe(MODEL))[BLUE].ready, "one slow answer is no fault"
+
+        state = await until(workloads, lambda state: not state.ready)
+        assert state.alive
+        os.kill(machine.record()["pid"], signal.SIGCONT)
+        await until(workloads, lambda state: state.ready)
 
 
 async def test_a_new_controller_adopts_what_the_old_one_left(machine):

@@ -278,9 +278,22 @@ def test_a_candidate_that_is_not_there_goes_back(state, goes_back):
     assert isinstance(next_action(look), GoBack) is goes_back
 
 
-def test_nobody_is_sent_to_a_baseline_that_is_not_ready():
-    look = seen(a_rollout(Phase.CANARY), {**BOTH, BLUE: unready(OLD)}, health=verdict("FAIL"))
-    assert not isinstance(next_action(look), GoBack | WriteRoute)
+@pytest.mark.parametrize(
+    ("phase", "baseline", "goes_back"),
+    [
+        (Phase.CANARY, gone(OLD), False),
+        (Phase.BAKING, unready(OLD), False),
+        (Phase.CANARY, unready(OLD), True),
+    ],
+    ids=["it ended", "it has no share and is unready", "it has most requests as it is"],
+)
+def test_nobody_is_sent_to_a_baseline_that_cannot_answer(phase, baseline, goes_back):
+    look = seen(a_rollout(phase), {**BOTH, BLUE: baseline}, health=verdict("FAIL"))
+    action = next_action(look)
+
+    assert isinstance(action, GoBack) is goes_back
+    if not goes_back and isinstance(action, WriteRoute):
+        assert action.route.intent == look.held.route.intent
 
 
 def test_a_candidate_that_never_loads_is_given_up():

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from rollout_controller_fakes import NEW, OLD, OLDER, World, a_rollout, a_state, unready
+from rollout_controller_fakes import NEW, OLD, OLDER, World, a_rollout, a_state, ready, unready
 
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from lifecycle.stages import Stage
@@ -106,6 +106,14 @@ async def test_a_first_release_has_nothing_to_go_back_to():
     world = await in_phase(Phase.SUCCEEDED, baseline=None)
     with pytest.raises(CannotGoBack, match="never had another version"):
         await roll_back(world.ports, world.memory, "complaints")
+
+
+async def test_a_baseline_that_moved_to_other_ports_is_found_there():
+    world = await in_phase(Phase.SUCCEEDED)
+    world.workloads.colours[BLUE] = ready(OLD, 8600)
+    await roll_back(world.ports, world.memory, "complaints")
+
+    assert world.gateway.written[-1].backends[BLUE] == "127.0.0.1:8600"
 
 
 async def test_a_gateway_that_says_nothing_leaves_the_marker_and_records_later():

@@ -22,7 +22,7 @@ from rollout_controller_fakes import (
 
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from rollout_controller.ports import LedgerRefused
-from rollout_controller.reconcile import Loops
+from rollout_controller.reconcile import Loops, ModelLoop
 from rollout_controller.routes import install_rollout_errors, rollout_routes
 from servicekit.callers import TokenFile
 from servicekit.problems import install_problem_pages
@@ -155,6 +155,19 @@ async def test_a_rollback_answers_when_it_took_effect(tmp_path):
     assert status["phase"] == "ROLLED_BACK"
     assert status["last_rollback"]["reason"] == "complaints (ada)"
     assert world.ledger.ended[0].reason == "complaints (ada)"
+
+
+async def test_the_verdict_of_an_automatic_rollback_stays_in_the_status(tmp_path):
+    world = canary_world()
+    async with serving(tmp_path, world) as client:
+        world.metrics.count(40, errors=30)
+        await ModelLoop(world.ports, world.memory).look()
+        status = (await client.get(PATH)).json()
+
+    assert (status["phase"], status["verdict"]["outcome"]) == ("ROLLED_BACK", "FAIL")
+    assert status["canary"] == {"requests": 40, "errors": 30, "over": 0}
+    assert status["last_rollback"]["automatic"]
+    assert "error_ratio" in status["last_rollback"]["reason"]
 
 
 async def test_after_a_restart_the_last_rollback_is_read_from_the_route(tmp_path):

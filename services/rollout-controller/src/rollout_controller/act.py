@@ -14,6 +14,7 @@ from rollout_controller.plan import Action, GoBack, Load, Record, Unload, WriteR
 from rollout_controller.ports import Advance, Envelope, GatewayUnreachable, Ports
 from rollout_controller.rollback import (
     EFFECT_LIMIT_SECONDS,
+    LONGEST_REASON,
     Cause,
     end_unserved,
     go_back,
@@ -88,14 +89,15 @@ async def _move_forward(
         case OpenPairing():
             await ports.pairs.register(name, rollout, action.since)
         case Pausing():
-            memory.note(*await ports.ledger.hold(name, rollout.id, action.reason, seq))
+            reason = action.reason[:LONGEST_REASON]
+            memory.note(*await ports.ledger.hold(name, rollout.id, reason, seq))
         case Advancing():
             evidence = await _evidence(ports, memory, seen)
             request = Advance(action.phase, action.step, seq, evidence)
             answer = await ports.ledger.advance(name, rollout.id, request)
             memory.note(answer.rollout, answer.seq)
-            verdict = None if answer.advanced else answer.verdict
-            memory.asked = Asked(rollout.id, rollout.phase, rollout.step, seen.now, verdict)
+            step = (rollout.id, rollout.phase, rollout.step)
+            memory.asked = Asked(*step, seen.now, answer.verdict)
         case _:
             assert_never(action)
 

@@ -54,6 +54,9 @@ def _verdict(memory: ModelMemory, seen: Observed | None) -> dict[str, Any] | Non
     rollout = memory.state.rollout if memory.state else None
     if rollout and rollout.phase in SPLIT_PHASES and seen and seen.health:
         return seen.health.to_dict()
+    done = memory.last_rollback
+    if rollout and done and done.rollout == rollout.id and done.verdict:
+        return done.verdict.to_dict()
     verdict = memory.asked.verdict if memory.asked else None
     return verdict.to_dict() if verdict else None
 
@@ -70,7 +73,9 @@ def _canary(memory: ModelMemory) -> dict[str, int]:
 def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any] | None:
     done = memory.last_rollback
     if done:
-        return {**asdict(done), "milliseconds": done.milliseconds}
+        told = {**asdict(done), "milliseconds": done.milliseconds}
+        del told["verdict"]
+        return told
     marker = held.route.marker if held else None
     if marker is None:
         return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from lifecycle.model_states import ModelState
 from lifecycle.rollouts import Colour, Rollout
 from lifecycle.served_models import ServedModel
+from lifecycle.verdicts import Verdict
 from rollout_controller.observed import Asked, Observed, Patience
 from rollout_controller.ports import HeldPolicy, Notes
 
@@ -16,7 +17,7 @@ from rollout_controller.ports import HeldPolicy, Notes
 @dataclass(frozen=True)
 class Rollback:
     """A Rollback that was carried out; times in seconds since the epoch, `effective_at` None
-    while the gateway does not say so.
+    while the gateway does not say so; `verdict` is what it rests on, if it rests on one.
     """
 
     rollout: str
@@ -26,6 +27,7 @@ class Rollback:
     decided_at: float
     effective_at: float | None
     recorded: bool
+    verdict: Verdict | None = None
 
     @property
     def milliseconds(self) -> float | None:

@@ -6,7 +6,7 @@ the drift-monitor needs to be up; before that, the registry's FAIL or a Candidat
 
 from dataclasses import dataclass
 
-from lifecycle.rollouts import ACTIVE_PHASES, SPLIT_PHASES, Phase, Rollout
+from lifecycle.rollouts import ACTIVE_PHASES, NOTHING_TO_SERVE, SPLIT_PHASES, Phase, Rollout
 from lifecycle.verdicts import Outcome, Verdict
 from rollout_controller.observed import Observed
 
@@ -31,10 +31,19 @@ def reason_to_go_back(seen: Observed) -> ReasonToGoBack | None:
 
 
 def may_go_back(seen: Observed, rollout: Rollout) -> bool:
-    """Tell whether the Baseline can take all traffic (or has it already)."""
-    if rollout.phase not in SPLIT_PHASES or rollout.baseline is None:
+    """Tell whether the Baseline can take all traffic: it is ready, or has a share and lives.
+
+    A Candidate that takes all of a machine's time makes the Baseline look unready, too.
+    """
+    if rollout.baseline is None:
         return True
-    return seen.ready(rollout.baseline_colour, rollout.baseline)
+    colour = rollout.baseline_colour
+    state = seen.colours.get(colour)
+    intent = seen.held.route.intent if seen.held else NOTHING_TO_SERVE
+    if intent.weight(colour) == 100:
+        return True
+    lives = state is not None and state.alive and state.digest == rollout.baseline
+    return seen.ready(colour, rollout.baseline) or (lives and intent.weight(colour) > 0)
 
 
 def _failed_gate(seen: Observed, rollout: Rollout) -> ReasonToGoBack | None:

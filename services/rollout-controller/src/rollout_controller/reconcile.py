@@ -119,8 +119,11 @@ class Loops:
         """Follow the ServedModels until cancelled; `ready` is called after each first look."""
         try:
             while True:
-                await self.follow()
-                ready()
+                try:
+                    await self.follow()
+                    ready()
+                except GatewayUnreachable as error:
+                    _log.warning("models not followed", extra={"reason": str(error)})
                 await asyncio.sleep(self.interval_seconds)
         finally:
             await self._end([*self._tasks])
@@ -148,14 +151,14 @@ class Loops:
 
     async def _forget(self, name: str) -> None:
         await self._end([name])
-        del self._loops[name]
         await self.ports.gateway.remove(name)
         for colour in Colour:
             await self.ports.workloads.stop(name, colour)
         self.ports.meters.forget(name)
+        del self._loops[name]
 
     async def _end(self, names: list[str]) -> None:
-        tasks = [self._tasks.pop(name) for name in names]
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

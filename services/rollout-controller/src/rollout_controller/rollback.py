@@ -23,7 +23,7 @@ from rollout_controller.sign_canary import signed_canary
 EFFECT_LIMIT_SECONDS = 2.0
 """The promise is one second; a gateway that needs twice that is reported, not waited for."""
 
-_LONGEST_REASON = 1000
+LONGEST_REASON = 1000
 """Characters; the ledger keeps a sentence, and must never refuse a Rollback for its length."""
 
 _BEFORE_ANY_ANSWER = frozenset({Phase.PENDING, Phase.SHADOWING})
@@ -88,13 +88,15 @@ async def _carry_out(ports: Ports, memory: ModelMemory, held: HeldRoute, cause: 
     marker = Marker(
         rollout=cause.rollout.id,
         ledger_seq=memory.state.seq if memory.state else held.route.ledger_seq,
-        reason=cause.reason[:_LONGEST_REASON],
+        reason=cause.reason[:LONGEST_REASON],
         to=cause.to,
         to_colour=cause.colour,
         written_at=ports.clock.now(),
         automatic=cause.automatic,
     )
-    await ports.gateway.write(held.route.going_back(marker), expected=None)
+    colour = (await ports.workloads.observe(memory.served.name)).get(cause.colour)
+    route = held.route.going_back(marker, colour.address if colour else None)
+    await ports.gateway.write(route, expected=None)
     effective_at = await _effect(ports, memory.served.name)
     done = Rollback(
         rollout=cause.rollout.id,
@@ -104,6 +106,7 @@ async def _carry_out(ports: Ports, memory: ModelMemory, held: HeldRoute, cause: 
         decided_at=cause.decided_at,
         effective_at=effective_at,
         recorded=False,
+        verdict=cause.verdict,
     )
     memory.last_rollback = done
     ports.meters.rollbacks.labels(memory.served.name, str(cause.automatic).lower()).inc()

@@ -41,9 +41,13 @@ class Route:
         """Compare all but the ledger's head, which moves without moving the route."""
         return replace(self, ledger_seq=0) == replace(other, ledger_seq=0)
 
-    def going_back(self, marker: Marker) -> "Route":
-        """Return this route with everything sent where the Marker says."""
-        return replace(self, intent=all_to(marker.to_colour), marker=marker)
+    def going_back(self, marker: Marker, address: str | None) -> "Route":
+        """Return this route with everything sent where the Marker says; `address` is where that
+        colour is now (None: where it was).
+        """
+        moved = {marker.to_colour: address} if address else {}
+        backends = {**self.backends, **moved}
+        return replace(self, intent=all_to(marker.to_colour), marker=marker, backends=backends)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import socket
 
+from rollout_controller.adapters.predictor_processes import NotStarted
+
 
 class FreePorts:
     """Hands out ports of one address, from a number up, none of them twice."""
@@ -12,13 +14,17 @@ class FreePorts:
         self._taken: set[int] = set()
 
     def find(self, before: tuple[int, int]) -> tuple[int, int]:
-        """Return two free ports: the ones used before, where they are free again."""
+        """Return two free ports: the ones used before, where they are free again; NotStarted
+        where there are none.
+        """
         self.give_back(*before)
         if all(before) and all(self._is_free(port) for port in before):
             found = before
         else:
             free = (port for port in range(self._lowest, 65536) if self._is_free(port))
             found = (next(free, 0), next(free, 0))
+            if not all(found):
+                raise NotStarted(f"no two ports from {self._lowest} up are free on {self._host}")
         self.take(*found)
         return found
 

@@ -1,5 +1,6 @@
 """The Journal port on one small file per model. A lost or unreadable one costs waiting only."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from lifecycle.rollouts import Phase
 from rollout_controller.adapters.files import read_json, write_json
 from rollout_controller.ports import Notes
 from rollout_controller.tallies import Counters, Tally
+
+_log = logging.getLogger(__name__)
 
 
 class JournalFile:
@@ -25,8 +28,11 @@ class JournalFile:
             return Notes()
 
     def save(self, model: str, notes: Notes) -> None:
-        """Replace a model's notes."""
-        write_json(self._path(model), asdict(notes))
+        """Replace a model's notes; a full disk must not keep a sick Candidate from going back."""
+        try:
+            write_json(self._path(model), asdict(notes))
+        except OSError as error:
+            _log.warning("notes not saved", extra={"model": model, "reason": str(error)})
 
     def _path(self, model: str) -> Path:
         return self._directory / f"{model}.notes.json"

@@ -30,6 +30,8 @@ from rollout_controller.ports import Clock, ColourState
 _PREFIX = "ISOGLOSS_INFERENCE_"
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _SOUND_AFTER_SECONDS = 60.0
+_SLOW_PROBES = 3
+"""A busy machine answers late now and then; one that is asked thrice in vain is not ready."""
 _WARM_UP_PREDICTIONS = 3
 _WARM_UP_TEXT = "One sentence, so that the first caller does not pay for the first prediction."
 _log = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ class Slot:
         self._warm = self._ready = self._crashed = False
         self._since = around.clock.now()
         self._reason = "it is being started"
-        self._failures = 0
+        self._failures = self._slow_probes = 0
         self._retry_at = self._ending_since = 0.0
 
     @classmethod
@@ -155,11 +157,11 @@ class Slot:
 
     def _start(self, wanted: Launch) -> None:
         around, before = self._around, self._started
-        port, metrics_port = around.ports.find((before.port, before.metrics_port))
-        self._started = replace(wanted, port=port, metrics_port=metrics_port)
         self._warm = False
-        self._save_slot()
         try:
+            port, metrics_port = around.ports.find((before.port, before.metrics_port))
+            self._started = replace(wanted, port=port, metrics_port=metrics_port)
+            self._save_slot()
             self._record = start(around.command, self._started.environment(), self._log_path)
         except NotStarted as error:
             self._fail(str(error))
@@ -177,9 +179,15 @@ class Slot:
                 return
             if not self._warm:
                 await self._warm_up(f"{base}:{self._started.port}")
+        except httpx.TimeoutException:
+            self._slow_probes += 1
+            if self._slow_probes >= _SLOW_PROBES:
+                self._become(ready=False, reason=f"{_SLOW_PROBES} probes had no answer in time")
+            return
         except httpx.HTTPError as error:
             self._become(ready=False, reason=f"it does not answer ({type(error).__name__})")
             return
+        self._slow_probes = 0
         self._become(ready=True, reason="")
         self._crashed = False
         if self._around.clock.now() - self._since > _SOUND_AFTER_SECONDS:
