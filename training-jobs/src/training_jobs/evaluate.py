@@ -5,6 +5,8 @@ It measures and signs; whether a Gate is passed is the registry-proxy's decision
 
 import argparse
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from lifecycle.evidence import PAYLOAD_TYPE, Evidence, Subjects
 from lifecycle.policies import GatePolicy, read_policy
 from lifecycle.subjects import subjects_of
 from servicekit.callers import read_token
-from servicekit.signing import load_signer
+from servicekit.signing import Signer, load_signer
 from training_jobs.adapters.predictors import HttpPredictor
 from training_jobs.adapters.registry import HttpRegistry
 from training_jobs.dataset.prepared import TEST, TRAIN, Lock, find_by_test_set, read_set
@@ -65,25 +67,21 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
     """Measure, sign and hand in; returns the result and the exit code."""
     signer = load_signer(settings.signing_key)
     token = read_token(settings.token_of("gate"))
-    registry = HttpRegistry(arguments.registry_url or settings.registry_url, token)
-    target = find_target(registry, arguments.model, arguments.version)
-    places = place_both(target, arguments.candidate_url, arguments.baseline_url)
-    pinned = load_pinned(settings.data, target.subjects.dataset)
-    evidence, row_answers = measure(target, places, pinned, settings.home / "evaluations")
-    posted = {
-        statement.kind.value: registry.post_evidence(
-            target.model, signer.sign(PAYLOAD_TYPE, statement.to_bytes())
-        )
-        for statement in evidence
-    }
-    return {
+    with closing(HttpRegistry(arguments.registry_url or settings.registry_url, token)) as registry:
+        target = find_target(registry, arguments.model, arguments.version)
+        places = place_both(target, arguments.candidate_url, arguments.baseline_url)
+        pinned = load_pinned(settings.data, target.subjects.dataset)
+        evidence, row_answers = measure(target, places, pinned, settings.home / "evaluations")
+        posted = hand_in(registry, signer, evidence)
+    result = {
         "job": "evaluate",
         "model": target.model,
         "digest": target.subjects.model,
         "baseline": target.subjects.baseline,
         "evidence": posted,
         "row_answers": str(row_answers),
-    }, 0
+    }
+    return result, 0
 
 
 def find_target(registry: Registry, model: str, reference: str) -> Target:
@@ -143,3 +141,13 @@ def measure(
         state_latencies(occasion, latencies, per_second),
     ]
     return statements, write_row_answers(kept_in, occasion, answers, pinned.lock.labels)
+
+
+def hand_in(registry: Registry, signer: Signer, evidence: Sequence[Evidence]) -> dict[str, str]:
+    """Sign and post every statement; returns the digests of the envelopes by kind."""
+    return {
+        statement.kind.value: registry.post_evidence(
+            statement.model, signer.sign(PAYLOAD_TYPE, statement.to_bytes())
+        )
+        for statement in evidence
+    }

@@ -1,6 +1,7 @@
 """The register job: a run's model becomes a version, its bytes copied by digest."""
 
 import argparse
+from contextlib import closing
 from typing import Any
 
 from servicekit.callers import read_token
@@ -25,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
     """Register; returns the result and the exit code."""
     token = read_token(settings.token_of("trainer"))
-    registry = HttpRegistry(arguments.registry_url or settings.registry_url, token)
-    return register(registry, arguments.model, arguments.run, arguments.artifact_path), 0
+    with closing(HttpRegistry(arguments.registry_url or settings.registry_url, token)) as registry:
+        return register(registry, arguments.model, arguments.run, arguments.artifact_path), 0
 
 
 def register(registry: Registry, model: str, run_id: str, artifact_path: str) -> dict[str, Any]:

@@ -45,6 +45,10 @@ class HttpRegistry:
         answer = self._ask("POST", f"/v1/models/{model}/evidence", envelope)
         return str(answer.json()["evidence"])
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
             answer = self._client.request(method, path, json=body)

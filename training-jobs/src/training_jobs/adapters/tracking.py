@@ -17,6 +17,7 @@ from training_jobs.refusals import JobRefused, Unreachable
 
 # With MLflow's own seven, a server that went away is noticed after two minutes.
 _RETRIES = "3"
+_HEALTH_SECONDS = 20.0
 
 
 class MlflowTracker:
@@ -60,7 +61,7 @@ class MlflowTracker:
 
     def _refuse_silence(self) -> None:
         try:
-            httpx.get(f"{self._uri.rstrip('/')}/health", timeout=5.0).raise_for_status()
+            httpx.get(f"{self._uri.rstrip('/')}/health", timeout=_HEALTH_SECONDS).raise_for_status()
         except httpx.HTTPError as error:
             raise Unreachable(
                 f"the MLflow server at {self._uri} did not answer ({error}); is it running?"
