@@ -12,14 +12,15 @@ from fastapi import FastAPI
 from drift_monitor.adapters.journal import FileJournal
 from drift_monitor.adapters.registry import HttpReferences, KeptReferences
 from drift_monitor.adapters.store import SqlStore
-from drift_monitor.background import Background, Counting, Testing, Times
+from drift_monitor.background import Background, Counting, Testing
 from drift_monitor.count import Rules
-from drift_monitor.intake import Intake
+from drift_monitor.intake import RECENT_BATCHES, Intake
 from drift_monitor.metrics import Metrics
 from drift_monitor.ports import References
 from drift_monitor.routes import Parts, router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
+from drift_monitor.windows import Times
 from servicekit.callers import TokenFile, read_token
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
@@ -41,28 +42,19 @@ def create_app(
     Raises FileRefused or StoreUnavailable with a sentence.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signer = load_signer(settings.signing_key_file)
-    tokens = TokenFile(settings.callers_file)
+    signer, tokens = load_signer(settings.signing_key_file), TokenFile(settings.callers_file)
     store = SqlStore(settings.data_dir / "drift-monitor.db")
-    with store.read() as transaction:
-        applied = transaction.progress.applied()
-        recent = transaction.progress.recent_batches(10_000)
-    journal = FileJournal(settings.data_dir / "journal", applied)
-    intake = Intake(journal, settings.queue_limit, recent)
-    intake.recover(journal.read_after(applied))
+    journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
-    rules = Rules(settings.window_seconds, settings.pair_limit)
+    metrics = Metrics(THRESHOLD)
     times = Times(
         settings.window_seconds,
         settings.pair_lag_seconds,
         settings.retention_days * _DAY_SECONDS,
     )
-    metrics = Metrics(THRESHOLD)
-    background = Background(
-        Counting(intake, journal, store, shelf, rules),
-        Testing(intake, store, shelf, times, clock),
-        intake,
-    )
+    rules = Rules(settings.window_seconds, settings.pair_limit)
+    counting = Counting(intake, journal, store, shelf, rules)
+    background = Background(counting, Testing(intake, store, shelf, times, clock), intake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -74,23 +66,25 @@ def create_app(
         store.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    app.state.parts = Parts(
-        intake,
-        store,
-        tokens,
-        signer,
-        metrics,
-        clock,
-        settings.pair_lag_seconds,
-        settings.window_seconds,
-    )
+    app.state.parts = Parts(intake, store, tokens, signer, metrics, clock, times)
     install_problem_pages(app)
     install_pages(app, health, metrics.registry)
     app.include_router(router)
     return app
 
 
+def _open_queue(settings: DriftMonitorSettings, store: SqlStore) -> tuple[FileJournal, Intake]:
+    """Queue what the journal holds beyond the tables."""
+    with store.read() as transaction:
+        applied = transaction.progress.applied()
+        recent = transaction.progress.recent_batches(RECENT_BATCHES)
+    journal = FileJournal(settings.data_dir / "journal", applied)
+    intake = Intake(journal, settings.queue_limit, recent)
+    intake.recover(journal.read_after(applied))
+    return journal, intake
+
+
 def _references(settings: DriftMonitorSettings) -> References:
     headers = {"Authorization": f"Bearer {read_token(settings.token_file)}"}
-    client = httpx.Client(base_url=settings.registry_url, headers=headers)
+    client = httpx.Client(base_url=settings.registry_url, headers=headers, trust_env=False)
     return KeptReferences(HttpReferences(client), Path(settings.data_dir) / "references")

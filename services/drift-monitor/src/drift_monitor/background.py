@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from drift_monitor.count import Rules, close_windows, count_records
 from drift_monitor.intake import Intake
@@ -17,7 +16,7 @@ from drift_monitor.metrics import Metrics
 from drift_monitor.pairings import add_up
 from drift_monitor.ports import Journal, Store, StoreUnavailable
 from drift_monitor.shelf import Shelf
-from drift_monitor.windows import ALL
+from drift_monitor.windows import ALL, Times
 from servicekit.process import Health
 
 # Batches per transaction: a commit costs as much as counting one or two.
@@ -30,15 +29,6 @@ _TICKS_BETWEEN_FORGETTING = 60
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Times:
-    """How long a Window is, what the Candidate may lag, and how long rows are kept."""
-
-    window_seconds: float
-    pair_lag_seconds: float
-    retention_seconds: float
 
 
 class Counting:

@@ -10,7 +10,7 @@ from drift_monitor.batches import BatchRefused, EventBatch, read_batch
 from drift_monitor.ports import Journal, Record
 
 # Senders repeat a batch within seconds; ids older than this many batches are in the tables.
-_RECENT_BATCHES = 10_000
+RECENT_BATCHES = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class Intake:
         self._journal = journal
         self._limit = limit
         self._arrived = asyncio.Event()
+        self._latest = 0.0
         self._waiting: deque[Record] = deque()
         self._recent = dict.fromkeys(recent)
 
@@ -40,7 +41,9 @@ class Intake:
             return Taken.DUPLICATE, batch
         if len(self._waiting) >= self._limit:
             return Taken.SHED, batch
-        self._waiting.append(self._journal.append(now, body))
+        # Windows are closed by these times: a clock that is set back must not reopen one.
+        self._latest = max(self._latest, now)
+        self._waiting.append(self._journal.append(self._latest, body))
         self._remember(batch.batch_id)
         self._arrived.set()
         return Taken.ACCEPTED, batch
@@ -55,6 +58,7 @@ class Intake:
                 _log.error("record %d of the journal is left out: %s", record.seq, refused)
                 continue
             self._waiting.append(record)
+            self._latest = max(self._latest, record.received_at)
             self._remember(batch.batch_id)
         return len(self._waiting)
 
@@ -87,5 +91,5 @@ class Intake:
 
     def _remember(self, batch_id: str) -> None:
         self._recent[batch_id] = None
-        if len(self._recent) > _RECENT_BATCHES:
+        if len(self._recent) > RECENT_BATCHES:
             del self._recent[next(iter(self._recent))]

@@ -22,7 +22,7 @@ from drift_monitor.schemas import (
     pairing_page,
     signal_page,
 )
-from drift_monitor.windows import ALL
+from drift_monitor.windows import ALL, Times
 from lifecycle.evidence import PAYLOAD_TYPE
 from servicekit.callers import TokenFile, caller_dependency
 from servicekit.problems import Problem
@@ -43,12 +43,11 @@ class Parts:
     signer: Signer
     metrics: Metrics
     clock: Callable[[], float]
-    pair_lag_seconds: float
-    window_seconds: float
+    times: Times
 
     def settled_before(self) -> float:
         """Return the arrival time from which on an answer may still be waiting for its pair."""
-        return self.intake.counted_until(self.clock()) - self.pair_lag_seconds
+        return self.intake.counted_until(self.clock()) - self.times.pair_lag_seconds
 
 
 def _parts(request: Request) -> Parts:
@@ -168,7 +167,7 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
     waiting = [w for w in transaction.drift.windows(closed=False) if w.version == digest]
     return {
         "digest": digest,
-        "window_seconds": parts.window_seconds,
+        "window_seconds": parts.times.window_seconds,
         "signals": signals,
         "naive_cosine": {
             "distance": distance,

@@ -18,6 +18,15 @@ _MEASURED = frozenset({"length", "language"})
 
 
 @dataclass(frozen=True)
+class Times:
+    """How long a Window is, what the Candidate may lag, and how long rows are kept."""
+
+    window_seconds: float
+    pair_lag_seconds: float
+    retention_seconds: float
+
+
+@dataclass(frozen=True)
 class Window:
     """Sums of the rows that arrived in [start, end) on one Slice of one version.
 
