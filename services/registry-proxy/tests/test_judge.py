@@ -107,11 +107,12 @@ def test_disagreement_is_judged_against_its_budget(judged, make, bad, outcome):
     assert judged("shadow", rule, [make.pairs(bad=bad)]).outcome == outcome
 
 
-def test_coverage_is_what_was_counted(judged, make):
+def test_coverage_passes_as_counted_and_fails_only_beyond_doubt(judged, make):
     rule = {"measure": "coverage", "at_least": 0.99}
 
     assert judged("shadow", rule, [make.pairs(missing=10)]).outcome is Outcome.PASS
-    assert judged("shadow", rule, [make.pairs(missing=11)]).outcome is Outcome.FAIL
+    assert judged("shadow", rule, [make.pairs(missing=11)]).outcome is Outcome.INCONCLUSIVE
+    assert judged("shadow", rule, [make.pairs(missing=60)]).outcome is Outcome.FAIL
     assert judged("shadow", rule, [make.pairs(n=0, bad=0)]).outcome is Outcome.INCONCLUSIVE
 
 

@@ -89,13 +89,16 @@ def _quantile(q: float) -> "Compute":
     return compute
 
 
-def _coverage(measurement: Measurement, _rule: Rule, _gate: Gate) -> Bounds | None:
-    """A count of what happened, not an estimate: the interval is a point."""
-    eligible = read_count(measurement, "eligible")
+def _coverage(measurement: Measurement, rule: Rule, gate: Gate) -> Bounds | None:
+    """A count of what happened passes as it is; it fails only when more of the same could not
+    bring it over the limit: one stall early in a shadow is no reason to give up.
+    """
+    eligible, paired = read_count(measurement, "eligible"), read_count(measurement, "paired")
     if not eligible:
         return None
-    share = read_count(measurement, "paired") / eligible
-    return Bounds(n=eligible, lower=share, point=share, upper=share)
+    share = paired / eligible
+    upper = beta_binomial_bounds(paired, eligible, _limit(rule), gate.alpha).upper
+    return Bounds(n=eligible, lower=share, point=share, upper=max(share, upper))
 
 
 def _accuracy_difference(measurement: Measurement, _rule: Rule, gate: Gate) -> Bounds | None:
