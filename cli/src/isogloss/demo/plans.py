@@ -13,8 +13,8 @@ class Traffic:
 
     usual: float = 60
     """Leaves room for mirrored copies of every request, each scored a second time."""
-    shadow: float = 100
-    """Enough pairs for the label Gate within half a minute after its shortest duration."""
+    shadow: float = 60
+    """Some 1,200 pairs in the shadow Gate's shortest duration: enough for its disagreement."""
     dear_shadow: float = 12
     """What a version that needs tens of milliseconds for a text can still follow as a copy."""
     busy: float = 250
