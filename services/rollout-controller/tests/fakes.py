@@ -30,7 +30,6 @@ from rollout_controller.ports import (
     LedgerUnreachable,
     MetricsUnreachable,
     Notes,
-    PairCounts,
     PairsUnreachable,
     Ports,
     RouteMoved,
@@ -243,10 +242,9 @@ class DriftHttp:
         self._answer()
         self.since.setdefault(rollout.id, since)
 
-    async def find(self, model, rollout):
+    async def paired_since(self, model, rollout):
         self._answer()
-        since = self.since.get(rollout.id)
-        return PairCounts(since, 10, 10, 1, 0) if since is not None else None
+        return self.since.get(rollout.id)
 
     async def sign(self, model, rollout, subjects, expires_at):
         self._answer()

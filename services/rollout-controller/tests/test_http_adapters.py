@@ -28,7 +28,6 @@ from rollout_controller.ports import (
     LedgerRefused,
     LedgerUnreachable,
     MetricsUnreachable,
-    PairCounts,
     PairsUnreachable,
 )
 from rollout_controller.tallies import Counters
@@ -166,16 +165,16 @@ async def test_a_pairing_is_put_with_both_versions():
     assert neighbour.asked[:3] == ("PUT", f"/v1/models/{MODEL}/pairings/r7", body)
 
 
-async def test_the_counts_of_a_pairing_are_read():
-    page = {"since": START, "eligible": 9, "pairs": 8, "disagreeing": 2, "missing": 1}
-    async with asking(Neighbour({**page, "coverage": 0.9}), DriftHttp) as pairs:
-        assert await pairs.find(MODEL, a_rollout()) == PairCounts(START, 9, 8, 2, 1)
+async def test_when_a_pairing_began_is_read_from_its_page():
+    page = {"rollout": "r7", "since": START, "eligible": 9, "pairs": 8}
+    async with asking(Neighbour(page), DriftHttp) as pairs:
+        assert await pairs.paired_since(MODEL, a_rollout()) == START
 
 
-async def test_a_rollout_that_is_not_paired_yet_has_no_counts():
+async def test_a_rollout_that_is_not_paired_yet_has_no_beginning():
     problem = {"type": "urn:isogloss:problem:unknown-pairing", "detail": "none", "status": 404}
     async with asking(Neighbour(problem, 404), DriftHttp) as pairs:
-        assert await pairs.find(MODEL, a_rollout()) is None
+        assert await pairs.paired_since(MODEL, a_rollout()) is None
 
 
 async def test_shadow_evidence_is_asked_for_with_its_subjects():
@@ -193,7 +192,7 @@ async def test_shadow_evidence_is_asked_for_with_its_subjects():
 async def test_a_drift_monitor_that_fails_is_unreachable():
     async with asking(Neighbour(b"no", 500), DriftHttp) as pairs:
         with pytest.raises(PairsUnreachable, match="status 500"):
-            await pairs.find(MODEL, a_rollout())
+            await pairs.paired_since(MODEL, a_rollout())
 
 
 PAGE = b"""\

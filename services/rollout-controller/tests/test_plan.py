@@ -24,7 +24,7 @@ from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, Phase, RouteInt
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.observed import Asked, Observed
 from rollout_controller.plan import GoBack, Load, Record, Unload, WriteRoute, next_action
-from rollout_controller.ports import Notes, PairCounts
+from rollout_controller.ports import Notes
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Counters, Tally
 
@@ -75,7 +75,7 @@ def seen(rollout, colours=BOTH, intent=None, **changes):
         in_effect=True,
         colours=colours,
         health=None,
-        pairing=None,
+        paired_since=None,
         notes=Notes(),
         asked=None,
         wish=None,
@@ -189,7 +189,7 @@ def test_pairing_begins_after_the_mirror_is_in_effect():
 def test_the_shadow_gate_is_asked_now_and_then(since, asked_at, expected):
     rollout = a_rollout(Phase.SHADOWING)
     asked = Asked(rollout.id, rollout.phase, -1, asked_at, verdict("INCONCLUSIVE"))
-    look = seen(rollout, pairing=PairCounts(since, 10, 10, 1, 0), asked=asked if asked_at else None)
+    look = seen(rollout, paired_since=since, asked=asked if asked_at else None)
     action = next_action(look)
 
     assert (action.reason if isinstance(action, Wait) else action) == expected
@@ -217,7 +217,7 @@ def test_a_person_is_asked_when_a_gate_stays_inconclusive_for_too_long(phase):
         rollout,
         now=START + 700,
         policy=a_policy(max_seconds=600),
-        pairing=PairCounts(START, 10, 10, 1, 0),
+        paired_since=START,
         health=verdict("INCONCLUSIVE", "too few"),
         notes=notes,
     )
@@ -309,7 +309,11 @@ def test_a_paused_rollout_never_goes_forward(paused):
     rollout = a_rollout(Phase.CANARY, paused=paused)
     look = seen(rollout, health=verdict("PASS"), notes=Notes(a_tally(rollout)))
 
-    assert isinstance(next_action(look), Advancing) is (paused is None)
+    assert next_action(look) == (
+        Advancing(Phase.CANARY, 1)
+        if paused is None
+        else Wait("Paused", "paused: wait; resume or abort it")
+    )
 
 
 @pytest.mark.parametrize("phase", [Phase.CANARY, Phase.BAKING, Phase.SUCCEEDED])

@@ -232,6 +232,9 @@ async def test_a_controller_that_lost_everything_records_the_marker_it_finds():
     world.ledger.up = True
     await settle(world)
     assert world.rollout.phase is Phase.ROLLED_BACK
+    (ending,) = world.ledger.ended
+    assert ending.facts["decided_at"] == ending.marker.written_at
+    assert ending.facts["milliseconds"] is None, "who wrote the Marker knew, and is gone"
 
 
 @pytest.mark.parametrize(

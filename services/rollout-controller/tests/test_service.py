@@ -119,10 +119,10 @@ class Neighbours:
     def _add_drift_monitor(self, app):
         @app.get("/v1/models/{m}/pairings/{rollout}")
         async def find(m: str, rollout: str):
-            counts = await self.pairs.find(m, a_rollout(id=rollout))
-            if counts is None:
+            since = await self.pairs.paired_since(m, a_rollout(id=rollout))
+            if since is None:
                 return problem(404, "unknown-pairing", "none")
-            return vars(counts)
+            return {"since": since}
 
         @app.put("/v1/models/{m}/pairings/{rollout}")
         async def register(m: str, rollout: str, request: Request):

@@ -1,11 +1,11 @@
 """The status document of one model: what is, what it waits for, and what to do. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lifecycle.rollouts import ACTIVE_PHASES, NOTHING_TO_SERVE, SPLIT_PHASES, Colour, Phase
-from rollout_controller.memory import ModelMemory
+from rollout_controller.memory import ModelMemory, found_in
 from rollout_controller.observed import Observed
 from rollout_controller.ports import ColourState
 from rollout_controller.route_objects import HeldRoute
@@ -71,24 +71,15 @@ def _canary(memory: ModelMemory) -> dict[str, int]:
 
 
 def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any] | None:
-    done = memory.last_rollback
-    if done:
-        told = {**asdict(done), "milliseconds": done.milliseconds}
-        del told["verdict"]
-        return told
-    marker = held.route.marker if held else None
-    if marker is None:
+    done, marker = memory.last_rollback, held.route.marker if held else None
+    if done is None and marker:
+        standing = memory.seen is not None and memory.seen.going_back
+        done = replace(found_in(marker), recorded=not standing)
+    if done is None:
         return None
-    return {
-        "rollout": marker.rollout,
-        "to": marker.to,
-        "reason": marker.reason,
-        "automatic": marker.automatic,
-        "decided_at": marker.written_at,
-        "effective_at": None,
-        "recorded": not (memory.seen and memory.seen.going_back),
-        "milliseconds": None,
-    }
+    told = {**asdict(done), "milliseconds": done.milliseconds}
+    del told["verdict"]
+    return told
 
 
 def _conditions(memory: ModelMemory, seen: Observed | None) -> Iterator[Condition]:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from lifecycle.evidence import EvidenceKind
 from lifecycle.policies import Gate
-from lifecycle.rollouts import Phase, Rollout
+from lifecycle.rollouts import ACTIVE_PHASES, Phase, Rollout
 from lifecycle.stages import CANARY, Stage, move_name
 from lifecycle.verdicts import Outcome, Verdict
 from rollout_controller.judge import canary_gates
@@ -55,6 +55,8 @@ def forward(seen: Observed) -> Forward:
     rollout = seen.rollout
     if rollout is None:
         return Wait("NothingToServe", "no version has been rolled out yet")
+    if rollout.paused is not None and rollout.phase in ACTIVE_PHASES:
+        return Wait("Paused", f"paused: {rollout.paused}; resume or abort it")
     match rollout.phase:
         case Phase.PENDING:
             return _from_pending(seen, rollout)
@@ -83,9 +85,9 @@ def _from_shadowing(seen: Observed, rollout: Rollout) -> Forward:
     if "drift-monitor" in seen.faults:
         text = f"the drift-monitor does not answer: {seen.faults['drift-monitor']}"
         return Wait("DriftMonitorUnreachable", text)
-    if seen.pairing is None:
+    if seen.paired_since is None:
         return OpenPairing(seen.now + seen.patience.pairing)
-    if seen.now <= seen.pairing.since:
+    if seen.now <= seen.paired_since:
         return Wait("PairingBegins", "answers count once the mirror had time to be everywhere")
     gates = _shadow_gates(seen)
     return _overdue(seen, rollout, gates) or _ask(seen, rollout, Advancing(Phase.CANARY, 0))
@@ -109,8 +111,6 @@ def _from_baking(seen: Observed, rollout: Rollout) -> Forward:
 
 
 def _ask(seen: Observed, rollout: Rollout, request: Advancing) -> Forward:
-    if rollout.paused is not None:
-        return Wait("Paused", f"paused: {rollout.paused}; resume or abort it")
     asked = seen.asked
     if asked and asked.belongs_to(rollout) and seen.now - asked.at < seen.patience.evidence:
         text = _open_reasons(asked.verdict) if asked.verdict else "the ledger was asked just now"
@@ -121,7 +121,7 @@ def _ask(seen: Observed, rollout: Rollout, request: Advancing) -> Forward:
 def _overdue(seen: Observed, rollout: Rollout, gates: Iterable[Gate]) -> Pausing | None:
     waits = [g.max_duration_seconds for g in gates if g.max_duration_seconds is not None]
     waited = seen.now - max(rollout.phase_since, seen.notes.resumed_at)
-    if not waits or waited <= max(waits) or rollout.paused is not None:
+    if not waits or waited <= max(waits):
         return None
     verdict = _last_verdict(seen, rollout)
     reasons = _open_reasons(verdict) if verdict else "nothing was judged yet"

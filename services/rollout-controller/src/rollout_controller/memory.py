@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from lifecycle.model_states import ModelState
-from lifecycle.rollouts import Colour, Rollout
+from lifecycle.rollouts import Colour, Marker, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
 from rollout_controller.observed import Asked, Observed, Patience
@@ -35,6 +35,19 @@ class Rollback:
         if self.effective_at is None:
             return None
         return round((self.effective_at - self.decided_at) * 1000, 1)
+
+
+def found_in(marker: Marker) -> Rollback:
+    """Return what a Marker says of a Rollback that an earlier controller carried out."""
+    return Rollback(
+        rollout=marker.rollout,
+        to=marker.to,
+        reason=marker.reason,
+        automatic=marker.automatic,
+        decided_at=marker.written_at,
+        effective_at=None,
+        recorded=False,
+    )
 
 
 @dataclass

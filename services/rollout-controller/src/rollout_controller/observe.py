@@ -46,7 +46,7 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
         in_effect=in_effect,
         colours=colours,
         health=None,
-        pairing=None,
+        paired_since=None,
         notes=memory.notes,
         asked=memory.asked,
         wish=memory.wish,
@@ -63,7 +63,8 @@ async def _look_at_rollout(
         return seen
     if rollout.phase is Phase.SHADOWING and settled and seen.fresh:
         try:
-            return replace(seen, pairing=await ports.pairs.find(seen.served.name, rollout))
+            since = await ports.pairs.paired_since(seen.served.name, rollout)
+            return replace(seen, paired_since=since)
         except PairsUnreachable as error:
             faults["drift-monitor"] = str(error)
     if rollout.phase in SPLIT_PHASES:

@@ -8,7 +8,7 @@ from lifecycle.policies import GatePolicy
 from lifecycle.rollouts import Colour, Phase, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
-from rollout_controller.ports import ColourState, HeldPolicy, Notes, PairCounts
+from rollout_controller.ports import ColourState, HeldPolicy, Notes
 from rollout_controller.route_objects import HeldRoute
 from rollout_controller.tallies import Tally
 from rollout_controller.targets import Target, ledger_target, marker_stands, marker_target
@@ -45,7 +45,8 @@ class Asked:
 @dataclass(frozen=True)
 class Observed:
     """One look. `fresh` False: the ledger does not answer and `state` is the last one known.
-    `in_effect` None: the gateway does not say. `wish` is a colour and digest that a Rollback
+    `in_effect` None: the gateway does not say. `paired_since`: when the drift-monitor began to
+    pair, None before it did. `wish` is a colour and digest that a Rollback
     to an earlier Production is loading. `faults` are parts that could not be read, by name.
     """
 
@@ -59,7 +60,7 @@ class Observed:
     in_effect: bool | None
     colours: Mapping[Colour, ColourState]
     health: Verdict | None
-    pairing: PairCounts | None
+    paired_since: float | None
     notes: Notes
     asked: Asked | None
     wish: tuple[Colour, str] | None

@@ -116,25 +116,14 @@ class Ledger(Protocol):
         """Record that a Rollout was given up; idempotent, and never loses a race."""
 
 
-@dataclass(frozen=True)
-class PairCounts:
-    """How far the drift-monitor has got with a pairing that began at `since`."""
-
-    since: float
-    eligible: int
-    pairs: int
-    disagreeing: int
-    missing: int
-
-
 class Pairs(Protocol):
     """The drift-monitor's pairings. All raise PairsUnreachable."""
 
     async def register(self, model: str, rollout: Rollout, since: float) -> None:
         """Begin to pair the two versions' answers; a repeated one keeps the first `since`."""
 
-    async def find(self, model: str, rollout: Rollout) -> PairCounts | None:
-        """Return the counts, None when this Rollout is not paired yet."""
+    async def paired_since(self, model: str, rollout: Rollout) -> float | None:
+        """Return when the pairing began, seconds since the epoch; None when there is none yet."""
 
     async def sign(
         self, model: str, rollout: Rollout, subjects: Subjects, expires_at: float

@@ -18,7 +18,7 @@ from rollout_controller.hostnames import refuse_hostnames
 from rollout_controller.memory import ModelMemory
 from rollout_controller.observe import observe
 from rollout_controller.observed import Patience
-from rollout_controller.plan import Action, next_action
+from rollout_controller.plan import Action, WriteRoute, next_action
 from rollout_controller.ports import (
     GatewayUnreachable,
     LedgerRefused,
@@ -58,7 +58,7 @@ class ModelLoop:
             if isinstance(action, Wait):
                 memory.waiting = (action.reason, action.message)
             else:
-                _log.info("acts", extra={"model": memory.served.name, "action": str(action)})
+                _log.info("acts", extra={"model": memory.served.name, "action": _said(action)})
             await act(ports, memory, seen, action)
             memory.fault = None
         except RouteMoved:
@@ -96,6 +96,11 @@ class ModelLoop:
         self._ports.meters.show(name, rollout.phase if rollout else None, intent)
         async with self.memory.looked:
             self.memory.looked.notify_all()
+
+
+def _said(action: Action) -> str:
+    """A whole route is too long for a line of the log."""
+    return f"WriteRoute({action.route.intent})" if isinstance(action, WriteRoute) else str(action)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 from lifecycle.rollouts import SPLIT_PHASES, Colour, Marker, Phase, Rollout
 from lifecycle.verdicts import Verdict
-from rollout_controller.memory import ModelMemory, Rollback
+from rollout_controller.memory import ModelMemory, Rollback, found_in
 from rollout_controller.ports import (
     Ending,
     GatewayUnreachable,
@@ -62,12 +62,12 @@ async def go_back(ports: Ports, memory: ModelMemory, cause: Cause) -> Rollback:
 async def record(ports: Ports, memory: ModelMemory, marker: Marker) -> None:
     """Tell the ledger what a Marker says that was found in the route."""
     rollout = memory.state.rollout if memory.state else None
-    ending = Ending(_end_phase(rollout), marker.reason, marker)
-    ended, seq = await ports.ledger.end(memory.served.name, marker.rollout, ending)
-    memory.note(ended, seq)
     done = memory.last_rollback
-    if done and done.rollout == marker.rollout:
-        memory.last_rollback = replace(done, recorded=True)
+    if done is None or (done.rollout, done.to) != (marker.rollout, marker.to):
+        done = found_in(marker)
+    ending = Ending(_end_phase(rollout), marker.reason, marker, done.verdict, _facts(memory, done))
+    memory.note(*await ports.ledger.end(memory.served.name, marker.rollout, ending))
+    memory.last_rollback = replace(done, recorded=True)
 
 
 async def end_unserved(ports: Ports, memory: ModelMemory, cause_text: str) -> None:

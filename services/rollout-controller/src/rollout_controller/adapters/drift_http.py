@@ -9,7 +9,7 @@ import httpx
 from lifecycle.evidence import Subjects
 from lifecycle.rollouts import Rollout
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
-from rollout_controller.ports import Envelope, PairCounts, PairsUnreachable
+from rollout_controller.ports import Envelope, PairsUnreachable
 
 Read = TypeVar("Read")
 
@@ -25,10 +25,10 @@ class DriftHttp:
         body = {"baseline": rollout.baseline, "candidate": rollout.candidate, "since": since}
         await self._read("PUT", _path(model, rollout), body, lambda answer: answer.json())
 
-    async def find(self, model: str, rollout: Rollout) -> PairCounts | None:
-        """Return the counts of the Rollout's pairing, None while there is none."""
+    async def paired_since(self, model: str, rollout: Rollout) -> float | None:
+        """Return when the Rollout's pairing began, None while there is none."""
         try:
-            return await self._read("GET", _path(model, rollout), None, _counts)
+            return await self._read("GET", _path(model, rollout), None, _since)
         except PairsUnreachable as error:
             refusal = error.__cause__
             if isinstance(refusal, Refusal) and refusal.members.get("status") == 404:
@@ -60,7 +60,5 @@ def _path(model: str, rollout: Rollout) -> str:
     return f"/v1/models/{model}/pairings/{rollout.id}"
 
 
-def _counts(answer: httpx.Response) -> PairCounts:
-    document = answer.json()
-    counts = {key: int(document[key]) for key in ("eligible", "pairs", "disagreeing", "missing")}
-    return PairCounts(since=float(document["since"]), **counts)
+def _since(answer: httpx.Response) -> float:
+    return float(answer.json()["since"])
