@@ -256,3 +256,23 @@ def test_other_length_slices_than_the_services_are_refused(prepare_project, chan
 
     with pytest.raises(JobRefused, match="write its thresholds"):
         prepare_project()
+
+
+@pytest.mark.parametrize("source", ["short", "books"])
+def test_a_source_named_like_another_slice_is_refused(
+    prepare_project, write_reviews, two_hundred_reviews, source
+):
+    write_reviews([(*row, source) for row in two_hundred_reviews], ("text", "label", "source"))
+
+    with pytest.raises(JobRefused, match=f"'{source}' is both"):
+        prepare_project()
+
+
+def test_rows_without_a_source_are_given_their_files(
+    prepare_project, write_reviews, two_hundred_reviews
+):
+    half = [(*row, "cinema" if i % 2 else "") for i, row in enumerate(two_hundred_reviews)]
+    write_reviews(half, ("text", "label", "source"))
+    lock = prepare_project().lock
+
+    assert lock.slices["cinema"] + lock.slices["films"] == 40

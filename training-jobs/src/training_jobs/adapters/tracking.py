@@ -18,6 +18,7 @@ from training_jobs.refusals import JobRefused, Unreachable
 # With MLflow's own seven, a server that went away is noticed after two minutes.
 _RETRIES = "3"
 _HEALTH_SECONDS = 20.0
+_EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 class MlflowTracker:
@@ -57,7 +58,15 @@ class MlflowTracker:
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
-        return found.experiment_id if found else str(self._client.create_experiment(name))
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException as error:
+            # Two first runs of a model at once: the other one made it.
+            if error.error_code != _EXISTS:
+                raise
+            return self._experiment(name)
 
     def _refuse_silence(self) -> None:
         try:

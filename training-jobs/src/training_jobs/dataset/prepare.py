@@ -21,7 +21,7 @@ from training_jobs.dataset.prepared import (
 )
 from training_jobs.dataset.quality import CheckResult, check_main, check_set, clean, judge
 from training_jobs.dataset.rows import Rows
-from training_jobs.dataset.slices import refuse_other_thresholds, slice_sizes
+from training_jobs.dataset.slices import refuse_clashing_names, refuse_other_thresholds, slice_sizes
 from training_jobs.dataset.sources import Source
 from training_jobs.dataset.specs import DatasetSpec
 from training_jobs.dataset.splits import split
@@ -118,6 +118,7 @@ def _build(spec: DatasetSpec, frames: Mapping[str, pd.DataFrame], tell: Tell) ->
     tell(f"splitting {len(main):,} distinct texts and looking for near-duplicates")
     parts = split(main, spec.split)
     others = {other.name: clean(frames[other.name], spec, other) for other in spec.others}
+    refuse_clashing_names(parts.test, others)
     nulls = int(read["text"].isna().sum())
     counts = {
         "read": len(read),

@@ -1,6 +1,6 @@
 """Which rows belong to which Slice: by length as the inference service measures it, by source."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from textmodels.slices import length_slice
 from textmodels.text_measures import measure_text
@@ -9,6 +9,7 @@ from training_jobs.dataset.specs import SliceRule
 from training_jobs.refusals import JobRefused
 
 ALL = "all"
+_MEASURED = frozenset({ALL, "short", "medium", "long"})
 
 
 def slice_positions(rows: Rows) -> dict[str, list[int]]:
@@ -23,6 +24,16 @@ def slice_positions(rows: Rows) -> dict[str, list[int]]:
 def slice_sizes(rows: Rows) -> Mapping[str, int]:
     """Return how many rows each Slice has."""
     return {name: len(positions) for name, positions in slice_positions(rows).items()}
+
+
+def refuse_clashing_names(test: Rows, others: Iterable[str]) -> None:
+    """Raise JobRefused when a source of test rows is named like another Slice."""
+    clash = set(test.sources) & (_MEASURED | set(others))
+    if clash:
+        raise JobRefused(
+            f"{min(clash)!r} is both a source of test rows and the name of another Slice; "
+            "rename the source or the set"
+        )
 
 
 def refuse_other_thresholds(rule: SliceRule) -> None:

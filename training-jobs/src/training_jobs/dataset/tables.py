@@ -31,7 +31,7 @@ def read_table(content: bytes, source: Source, *, labelled: bool) -> pd.DataFram
     table = pd.DataFrame({"row": range(1, len(frame) + 1)})
     table["text"] = frame[_column(frame, _TEXT_COLUMNS, place)]
     table["label"] = frame[_column(frame, _LABEL_COLUMNS, place)] if labelled else None
-    table["source"] = frame.get("source", source.name)
+    table["source"] = frame["source"].fillna(source.name) if "source" in frame else source.name
     others = [name for name in frame.columns if name not in table]
     return pd.concat([table, frame[others]], axis=1)
 
