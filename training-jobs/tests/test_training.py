@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from textmodels.artifacts import load_artifact
-from training_jobs.adapters.commits import Commit
 from training_jobs.adapters.packages import Sources
 from training_jobs.dataset.prepare import prepare
 from training_jobs.dataset.prepared import TRAIN, read_set
 from training_jobs.dataset.specs import load_spec
 from training_jobs.plans import load_plan, with_settings
+from training_jobs.ports import Commit
 from training_jobs.progress import tell
 from training_jobs.refusals import JobRefused
 from training_jobs.runs import PreparedData, Request, train_and_log

@@ -6,10 +6,19 @@ answers that it will not.
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from lifecycle.model_states import ModelState
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit's full id, and whether the project held changes that are in no commit."""
+
+    id: str
+    changed: bool
 
 
 class TrackedRun(Protocol):

@@ -16,12 +16,11 @@ from lifecycle.digests import NO_CONTENT
 from textmodels.artifacts import Manifest, save_artifact
 from textmodels.families import Fitted, fit_family
 from textmodels.verification import VerificationError
-from training_jobs.adapters.commits import Commit
 from training_jobs.dataset.prepared import TEST, Lock
 from training_jobs.dataset.rows import Rows
 from training_jobs.names import run_name
 from training_jobs.plans import Plan, Recipe
-from training_jobs.ports import TrackedRun, Tracker
+from training_jobs.ports import Commit, TrackedRun, Tracker
 from training_jobs.progress import Tell
 from training_jobs.refusals import JobRefused
 from training_jobs.reports.answers import Answers, ask
@@ -66,6 +65,8 @@ def train_and_log(
     name = run_name(plan.model, recipe.name, data.lock.version, request.commit.id, started)
     with tracker.run(plan.model, name, _tags(request, data.lock)) as run:
         tell(f"run {name}")
+        if request.commit.changed:
+            tell("the project holds changes that are in no commit: the run is tagged so")
         fitted = _fit(request, data, tell)
         run.log_params(_params(fitted, request, data))
         for step, entry in enumerate(fitted.training_log):

@@ -1,18 +1,10 @@
 """Which commit a project stands at, asked of git."""
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from training_jobs.ports import Commit
 from training_jobs.refusals import JobRefused
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit's full id, and whether the tree held changes that are not in it."""
-
-    id: str
-    changed: bool
 
 
 def commit_of(project: Path, given: str | None) -> Commit:
