@@ -130,11 +130,24 @@ async def test_a_new_controller_finds_every_route_in_the_files(place):
     await second.close()
 
 
-async def test_files_that_cannot_be_read_are_named(place):
-    (place.directory / "routes.yaml").write_text("not json")
+@pytest.mark.parametrize("content", ["not json", "{}", '{"resources": []}'])
+async def test_files_that_cannot_be_read_are_named(place, content):
+    for name in ("routes.yaml", "clusters.yaml"):
+        (place.directory / name).write_text(content)
 
-    with pytest.raises(GatewayUnreachable, match=r"routes\.yaml cannot be read.*Marker"):
+    with pytest.raises(GatewayUnreachable, match=r"routes\.yaml or .* cannot be read.*Marker"):
         EnvoyGateway(place).prepare()
+
+
+async def test_a_full_disk_is_said_and_leaves_what_was_held(place):
+    gateway = EnvoyGateway(place)
+    gateway.prepare()
+    place.directory.rename(place.directory.with_name("elsewhere"))
+
+    with pytest.raises(GatewayUnreachable, match=r"clusters\.yaml cannot be written"):
+        await gateway.write(a_route(all_to(BLUE)), None)
+    assert await gateway.read(MODEL) is None
+    await gateway.close()
 
 
 async def test_clusters_are_not_written_when_only_weights_change(gateway, envoy):

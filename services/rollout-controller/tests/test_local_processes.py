@@ -182,8 +182,8 @@ async def test_a_killed_predictor_is_started_again_and_said_to_have_gone(machine
     await loaded(workloads)
     first = machine.record()["pid"]
     os.kill(first, signal.SIGKILL)
-    down = await until(workloads, lambda state: not state.ready)
-    assert not down.alive
+    down = await until(workloads, lambda state: not state.alive)
+    assert not down.ready
 
     up = await until(workloads, lambda state: state.ready)
     assert up.alive

@@ -322,6 +322,28 @@ async def test_a_stale_sequence_is_no_fault_only_another_look():
     assert world.rollout.phase is Phase.CANARY
 
 
+async def test_what_was_read_before_a_rollout_began_does_not_hide_it():
+    world = in_phase(Phase.SUCCEEDED, all_to(GREEN), candidate=OLD, baseline=None)
+    world.ledger.state = a_state(world.rollout)
+    fetch, reading, may_answer = world.ledger.fetch_state, asyncio.Event(), asyncio.Event()
+
+    async def slow(model):
+        state = await fetch(model)
+        world.ledger.fetch_state = fetch
+        reading.set()
+        await may_answer.wait()
+        return state
+
+    world.ledger.fetch_state = slow
+    look = asyncio.create_task(ModelLoop(world.ports, world.memory).look())
+    await reading.wait()
+    rollout = await start_rollout(world.ports, world.memory, "3")
+    may_answer.set()
+    await look
+
+    assert world.memory.state.rollout == rollout
+
+
 async def test_an_inconclusive_gate_asks_a_person_and_goes_on_watching():
     world = in_phase(Phase.CANARY, RouteIntent(90, 10))
     world.ledger.policy = a_policy(max_seconds=60)

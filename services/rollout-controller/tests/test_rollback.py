@@ -148,6 +148,21 @@ async def test_an_earlier_production_is_loaded_first_and_then_served():
     assert world.workloads.colours.keys() == {BLUE}
 
 
+async def test_a_rollout_that_begins_meanwhile_is_not_run_over():
+    world = await in_phase(Phase.SUCCEEDED)
+    world.workloads.slow = True
+    asked = asyncio.create_task(roll_back(world.ports, world.memory, "older", to="1"))
+    await asyncio.sleep(0)
+    await look(world)
+    world.ledger.state = replace(world.ledger.state, rollout=a_rollout(Phase.PENDING, id="r9"))
+    world.workloads.become_ready()
+    await look(world)
+
+    with pytest.raises(CannotGoBack, match="rollout r9 began"):
+        await asked
+    assert world.route.marker is None
+
+
 async def test_after_a_rollback_one_can_go_further_back():
     world = await in_phase(Phase.ROLLED_BACK)
     for _ in range(3):

@@ -83,12 +83,15 @@ def health_of(seen: Observed) -> Verdict | None:
 
 
 async def _read_ledger(ports: Ports, memory: ModelMemory, faults: dict[str, str]) -> bool:
-    name = memory.served.name
+    name, before = memory.served.name, memory.state
     try:
-        memory.state = await ports.ledger.fetch_state(name)
+        read = await ports.ledger.fetch_state(name)
     except (LedgerUnreachable, LedgerRefused) as error:
         faults["registry"] = str(error)
         return False
+    # What was written through us while we were reading is newer than what was read.
+    if memory.state is None or memory.state is before or read.seq >= memory.state.seq:
+        memory.state = read
     wanted = memory.state.policy
     if wanted is None or (memory.policy and memory.policy.digest == wanted):
         return True

@@ -4,8 +4,11 @@ Each answers at once; the loop carries on from what was written. Changes in `mem
 notes, and state by `note`.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
+from lifecycle.model_states import ModelState
 from lifecycle.rollouts import ACTIVE_PHASES, Rollout
 from lifecycle.transitions import require_version
 from rollout_controller.memory import ModelMemory
@@ -16,24 +19,20 @@ from rollout_controller.rollback_by_hand import known_state, roll_back
 _TRIES = 5
 """Another writer may move the model's head between reading and writing; rarely twice."""
 
+Written = TypeVar("Written")
+
 
 async def start_rollout(ports: Ports, memory: ModelMemory, reference: str) -> Rollout:
     """Record a new Rollout of a version; TransitionRefused when there is no such version."""
-    name = memory.served.name
-    for _ in range(_TRIES):
-        state = await ports.ledger.fetch_state(name)
+
+    async def begin(state: ModelState) -> tuple[Rollout, int]:
         version = require_version(state, reference)
-        try:
-            rollout, seq = await ports.ledger.begin(name, version.digest, state.seq)
-        except LedgerRefused as refused:
-            if refused.problem != "stale-sequence":
-                raise
-            continue
-        memory.state = state
-        memory.note(rollout, seq)
-        memory.wake.set()
-        return rollout
-    raise _too_busy(name)
+        return await ports.ledger.begin(state.name, version.digest, state.seq)
+
+    rollout, seq = await _at_newest_head(ports, memory, begin)
+    memory.note(rollout, seq)
+    memory.wake.set()
+    return rollout
 
 
 async def pause(ports: Ports, memory: ModelMemory, reason: str) -> bool:
@@ -63,26 +62,32 @@ async def abort(ports: Ports, memory: ModelMemory, reason: str) -> bool:
 
 
 async def _hold(ports: Ports, memory: ModelMemory, reason: str | None) -> bool:
-    name = memory.served.name
-    for _ in range(_TRIES):
-        state = await ports.ledger.fetch_state(name)
+    async def hold(state: ModelState) -> tuple[Rollout, int] | None:
         rollout = state.rollout
         if rollout is None or rollout.phase not in ACTIVE_PHASES:
-            return False
+            return None
         if (reason is None) == (rollout.paused is None):
-            return False
+            return None
+        return await ports.ledger.hold(state.name, rollout.id, reason, state.seq)
+
+    written = await _at_newest_head(ports, memory, hold)
+    if written is None:
+        return False
+    memory.note(*written)
+    memory.wake.set()
+    return True
+
+
+async def _at_newest_head(
+    ports: Ports, memory: ModelMemory, write: Callable[[ModelState], Awaitable[Written]]
+) -> Written:
+    """Decide and write on the newest state, again where somebody wrote in between."""
+    for _ in range(_TRIES):
+        memory.state = await ports.ledger.fetch_state(memory.served.name)
         try:
-            held, seq = await ports.ledger.hold(name, rollout.id, reason, state.seq)
+            return await write(memory.state)
         except LedgerRefused as refused:
             if refused.problem != "stale-sequence":
                 raise
-            continue
-        memory.state = state
-        memory.note(held, seq)
-        memory.wake.set()
-        return True
-    raise _too_busy(name)
-
-
-def _too_busy(name: str) -> LedgerRefused:
-    return LedgerRefused("stale-sequence", f"{name} is written to without pause; try again", {})
+    text = f"{memory.served.name} is written to without pause; try again"
+    raise LedgerRefused("stale-sequence", text, {})

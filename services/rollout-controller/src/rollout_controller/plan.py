@@ -58,15 +58,7 @@ Action = Load | Unload | WriteRoute | GoBack | Record | OpenPairing | Advancing 
 def next_action(seen: Observed) -> Action:
     """Decide the one next thing to do."""
     target = seen.target()
-    rules = (
-        _go_back,
-        _load,
-        _write_route,
-        _record,
-        _hold,
-        _unload,
-    )
-    for rule in rules:
+    for rule in (_go_back, _load, _write_route, _record, _hold, _unload):
         action = rule(seen, target)
         if action is not None:
             return action
@@ -150,12 +142,12 @@ def _hold(seen: Observed, target: Target) -> Action | None:
 
 
 def _not_ready(seen: Observed, target: Target) -> str:
-    waiting = [
-        f"{colour} with {digest}: {state.reason if (state := seen.colours.get(colour)) else 'new'}"
-        for colour, digest in target.digests.items()
-        if not seen.ready(colour, digest)
-    ]
-    return "the route follows when ready is " + "; ".join(waiting)
+    waiting = []
+    for colour, digest in target.digests.items():
+        state = seen.colours.get(colour)
+        if not seen.ready(colour, digest):
+            waiting.append(f"{colour} with {digest} ({state.reason if state else 'not loaded'})")
+    return f"the route follows once these are ready: {', '.join(waiting)}"
 
 
 def _unload(seen: Observed, target: Target) -> Action | None:

@@ -47,6 +47,7 @@ async def roll_back(
     cause = Cause(rollout, place.digest, place.colour, reason, False, decided_at)  # noqa: FBT003
     try:
         await _await_ready(ports, memory, held, place)
+        _refuse_other(memory, rollout)
         return await go_back(ports, memory, cause)
     finally:
         memory.wish = None
@@ -90,6 +91,14 @@ def _earlier(state: ModelState, rollout: Rollout, held: HeldRoute, digest: str) 
         raise CannotGoBack(f"{digest} of {state.name} never was in PRODUCTION; roll it out instead")
     idle = Colour.BLUE if held.route.intent.weight(Colour.BLUE) == 0 else Colour.GREEN
     return Place(digest, idle)
+
+
+def _refuse_other(memory: ModelMemory, rollout: Rollout) -> None:
+    now = memory.state.rollout if memory.state else None
+    if now and now.id != rollout.id:
+        raise CannotGoBack(
+            f"rollout {now.id} began while the version was loaded; roll that one back, then again"
+        )
 
 
 async def _await_ready(

@@ -6,8 +6,6 @@ and in effect before the routes that name them. What is in effect is asked on th
 
 import asyncio
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from rollout_controller.adapters.envoy_files import (
     revision,
     routes_document,
 )
+from rollout_controller.adapters.files import write_json
 from rollout_controller.ports import GatewayUnreachable, RouteMoved
 from rollout_controller.route_objects import HeldRoute, Route
 
@@ -61,8 +60,7 @@ class EnvoyGateway:
         Raises GatewayUnreachable when the files cannot be read or written.
         """
         place = self._place
-        routes, clusters = self._load(ROUTES), self._load(CLUSTERS)
-        held = read_routes(routes, clusters) if routes and clusters else {}
+        held = self._held()
         admin = ("127.0.0.1", place.admin_port)
         document = bootstrap(str(place.directory.absolute()), (place.host, place.port), admin)
         self._store("bootstrap.yaml", document)
@@ -144,29 +142,28 @@ class EnvoyGateway:
         self._store(ROUTES, document)
         self._routes, self._version = routes, document["version_info"]
 
-    def _load(self, name: str) -> dict[str, Any] | None:
-        path = self._place.directory / name
+    def _held(self) -> dict[str, Route]:
+        directory = self._place.directory
         try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            routes, clusters = (
+                json.loads((directory / name).read_text(encoding="utf-8"))
+                for name in (ROUTES, CLUSTERS)
+            )
+            return read_routes(routes, clusters)
         except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
+            return {}
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
             raise GatewayUnreachable(
-                f"{path} cannot be read ({error}); it holds the routes and any Marker of a "
-                "rollback: mend it, or move it away to have it written anew from the ledger"
+                f"{ROUTES} or {CLUSTERS} in {directory} cannot be read ({error!r}); they hold the "
+                "routes and any Marker of a rollback: mend them, or move them away to have them "
+                "written anew from the ledger"
             ) from error
-        return document
 
     def _store(self, name: str, document: dict[str, Any]) -> None:
         # JSON is YAML, and much faster to write than YAML's own style.
         path = self._place.directory / name
         try:
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).rename(path)
+            write_json(path, document)
         except OSError as error:
             raise GatewayUnreachable(f"{path} cannot be written: {error.strerror}") from error
 

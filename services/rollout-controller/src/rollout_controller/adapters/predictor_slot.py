@@ -163,10 +163,10 @@ class Slot:
             self._started = replace(wanted, port=port, metrics_port=metrics_port)
             self._save_slot()
             self._record = start(around.command, self._started.environment(), self._log_path)
-        except NotStarted as error:
+            save_record(self._record_path, self._record)
+        except (NotStarted, OSError) as error:
             self._fail(str(error))
             return
-        save_record(self._record_path, self._record)
         self._become(ready=False, reason="it is starting")
         _log.info("predictor started", extra={"predictor": self._name, "pid": self._record.pid})
 
