@@ -124,6 +124,7 @@ def test_something_that_is_not_a_document_is_refused():
         ({"measure": "macro_f1", "margin": 0.02}, "wrong kind of limit for macro_f1"),
         ({"measure": "macro_f1", "at_most": 0.9}, "wrong kind of limit for macro_f1"),
         ({"measure": "accuracy", "at_least": 1}, "limits accuracy to 1"),
+        ({"measure": "accuracy", "at_least": 0}, "limits accuracy to 0"),
     ],
 )
 def test_a_limit_that_cannot_be_missed_or_reached_is_refused(rule, reason):
@@ -137,4 +138,12 @@ def test_a_list_where_a_choice_belongs_is_refused():
     document = changed(lambda policy: policy.update(kind=["GatePolicy"]))
 
     with pytest.raises(DocumentRefused, match="must be one of GatePolicy"):
+        read_policy(document)
+
+
+def test_a_coverage_that_must_be_whole_is_refused():
+    rule = {"measure": "coverage", "at_least": 1}
+    document = changed(lambda policy: policy["gates"][1]["rules"].append(rule))
+
+    with pytest.raises(DocumentRefused, match="limits coverage to 1"):
         read_policy(document)

@@ -23,7 +23,7 @@ COMPARISONS = frozenset({"macro_f1_difference", "accuracy_difference", "disagree
 
 SCORES = frozenset({"macro_f1", "accuracy", "coverage"})
 DIFFERENCES = frozenset({"macro_f1_difference", "accuracy_difference"})
-RATES = frozenset({"accuracy", "disagreement", "error_ratio", "slow_ratio"})
+RATES = frozenset({"accuracy", "coverage", "disagreement", "error_ratio", "slow_ratio"})
 """Measures judged by a confidence sequence on a rate, whose limit lies strictly inside (0, 1)."""
 
 GUARDABLE = frozenset(
