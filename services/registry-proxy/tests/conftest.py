@@ -298,6 +298,16 @@ def world(empty_world):
     return empty_world
 
 
+@pytest.fixture(scope="module")
+def lasting_world(tmp_path_factory, portal):
+    """A registry with a policy and one version, for tests that leave its state alone."""
+    world = World(tmp_path_factory.mktemp("world"), portal).start()
+    assert world.put_policy().status_code == 200
+    world.register()
+    yield world
+    world.stop()
+
+
 @pytest.fixture(scope="session")
 def make():
     """The builders and fakes of `fakes.py`."""
@@ -312,7 +322,7 @@ class MlflowServer:
 
     def log(self, files, folder="model", status="FINISHED", tags=None):
         """Log a run with an artifact, whose manifest may need the run's id: files(run_id)."""
-        with httpx.Client(base_url=self.url, timeout=30) as http:
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as http:
             created = http.post(f"{API}/runs/create", json={"experiment_id": "0", "start_time": 1})
             run = created.raise_for_status().json()["run"]["info"]
             logged = {
@@ -413,7 +423,7 @@ def wait_until_answers(url, process, log, seconds=180):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
+            if httpx.get(url, timeout=5, trust_env=False).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -4,56 +4,56 @@ from registry_proxy.artifacts.ranges import RangeUnsatisfiable, read_range
 
 
 @pytest.fixture
-def digest(world):
-    return world.register("r1")
+def digest(lasting_world):
+    return lasting_world.state["versions"][0]["digest"]
 
 
 def fetch(world, digest, name="model.skops", **headers):
     return world.get(f"/v1/artifacts/{digest}/files/{name}", headers=headers)
 
 
-def test_a_file_is_served_with_its_own_digest_as_etag(world, digest):
-    answer = fetch(world, digest)
+def test_a_file_is_served_with_its_own_digest_as_etag(lasting_world, digest):
+    answer = fetch(lasting_world, digest)
 
     assert answer.content == b"r1"
     assert answer.headers["etag"].startswith('"sha256:')
     assert answer.headers["content-length"] == "2"
 
 
-def test_the_manifest_hashes_to_the_digest(world, make, digest):
-    answer = world.get(f"/v1/artifacts/{digest}/manifest")
+def test_the_manifest_hashes_to_the_digest(lasting_world, make, digest):
+    answer = lasting_world.get(f"/v1/artifacts/{digest}/manifest")
 
     assert make.sha256_digest(answer.content) == digest
     assert answer.headers["etag"] == f'"{digest}"'
 
 
-def test_what_the_caller_has_is_not_sent_again(world, digest):
-    etag = fetch(world, digest).headers["etag"]
+def test_what_the_caller_has_is_not_sent_again(lasting_world, digest):
+    etag = fetch(lasting_world, digest).headers["etag"]
 
-    answer = fetch(world, digest, **{"if-none-match": etag})
+    answer = fetch(lasting_world, digest, **{"if-none-match": etag})
 
     assert answer.status_code == 304
     assert answer.content == b""
 
 
-def test_a_range_is_served(world, digest):
+def test_a_range_is_served(lasting_world, digest):
     name = "vocabulary.json"
-    answer = fetch(world, digest, name, range="bytes=1-4")
+    answer = fetch(lasting_world, digest, name, range="bytes=1-4")
 
     assert answer.status_code == 206
     assert answer.content == b'"goo'
     assert answer.headers["content-range"] == "bytes 1-4/10"
 
 
-def test_a_range_of_what_has_changed_is_served_whole(world, digest):
+def test_a_range_of_what_has_changed_is_served_whole(lasting_world, digest):
     headers = {"range": "bytes=0-0", "if-range": '"sha256:other"'}
-    answer = fetch(world, digest, **headers)
+    answer = fetch(lasting_world, digest, **headers)
 
     assert (answer.status_code, answer.content) == (200, b"r1")
 
 
-def test_a_range_outside_of_the_file_is_refused(world, digest):
-    answer = fetch(world, digest, range="bytes=5-")
+def test_a_range_outside_of_the_file_is_refused(lasting_world, digest):
+    answer = fetch(lasting_world, digest, range="bytes=5-")
 
     assert answer.status_code == 416
     assert answer.headers["content-range"] == "bytes */2"
@@ -99,8 +99,8 @@ def test_an_empty_range_is_unsatisfiable(header):
         "MODEL.SKOPS",
     ],
 )
-def test_only_files_that_the_manifest_names_are_served(world, digest, name):
-    answer = world.get(f"/v1/artifacts/{digest}/files/{name}")
+def test_only_files_that_the_manifest_names_are_served(lasting_world, digest, name):
+    answer = lasting_world.get(f"/v1/artifacts/{digest}/files/{name}")
 
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
@@ -109,12 +109,13 @@ def test_only_files_that_the_manifest_names_are_served(world, digest, name):
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "sha256:zz", "sha256:" + "0" * 64, "%2e%2e%2fincoming"]
 )
-def test_an_artifact_that_is_not_there_is_not_found(world, name):
-    assert world.get(f"/v1/artifacts/{name}/manifest").status_code == 404
-    assert world.get(f"/v1/artifacts/{name}/files/model.skops").status_code == 404
+def test_an_artifact_that_is_not_there_is_not_found(lasting_world, name):
+    assert lasting_world.get(f"/v1/artifacts/{name}/manifest").status_code == 404
+    assert lasting_world.get(f"/v1/artifacts/{name}/files/model.skops").status_code == 404
 
 
-def test_a_damaged_manifest_is_not_served(world, digest):
+def test_a_damaged_manifest_is_not_served(world):
+    digest = world.register()
     folder = world.folder / "registry/artifacts/sha256" / digest.removeprefix("sha256:")
     (folder / "manifest.json").chmod(0o600)
     (folder / "manifest.json").write_text("{}")
@@ -122,7 +123,8 @@ def test_a_damaged_manifest_is_not_served(world, digest):
     assert world.get(f"/v1/artifacts/{digest}/manifest").status_code == 500
 
 
-def test_a_link_in_place_of_a_file_is_not_followed_to_other_bytes(world, digest, tmp_path):
+def test_a_link_in_place_of_a_file_is_not_followed_to_other_bytes(world, tmp_path):
+    digest = world.register()
     folder = world.folder / "registry/artifacts/sha256" / digest.removeprefix("sha256:")
     (folder / "model.skops").unlink()
     (tmp_path / "secret").write_text("secret")

@@ -80,7 +80,7 @@ def test_expired_evidence_is_refused(world, good):
     assert refused(world, answer, "has expired")
 
 
-@pytest.mark.parametrize("time", ["Infinity", "NaN"])
+@pytest.mark.parametrize("time", ['"Infinity"', '"NaN"'])
 def test_times_that_never_come_are_refused(world, good, time):
     digest = world.register()
     made = world.envelope("offline", digest, good, expires_at=1.5)
@@ -88,6 +88,15 @@ def test_times_that_never_come_are_refused(world, good, time):
     envelope = world.signers["gate"].sign(made["payloadType"], payload)
 
     assert refused(world, world.post("/evidence", envelope, "gate"), "seconds since the epoch")
+
+
+@pytest.mark.parametrize("value", ["NaN", r'"\ud800"'])
+def test_a_payload_that_no_entry_could_hold_is_refused(world, good, value):
+    made = world.envelope("offline", world.register(), good)
+    payload = base64.b64decode(made["payload"]).replace(b'"a test"', value.encode())
+    envelope = world.signers["gate"].sign(made["payloadType"], payload)
+
+    assert refused(world, world.post("/evidence", envelope, "gate"), "is not JSON")
 
 
 def test_evidence_older_than_the_policy_allows_is_refused(world, good):

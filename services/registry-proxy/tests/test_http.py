@@ -30,17 +30,17 @@ READS = [
 
 
 @pytest.mark.parametrize(("method", "path", "roles"), WRITES)
-def test_only_the_named_roles_may_write(world, method, path, roles):
-    for role in world.tokens:
-        answer = world.call(method, path, role, json={})
+def test_only_the_named_roles_may_write(lasting_world, method, path, roles):
+    for role in lasting_world.tokens:
+        answer = lasting_world.call(method, path, role, json={})
         assert (answer.status_code == 403) == (role not in roles), (role, answer.text)
-    assert world.call(method, path, None, json={}).status_code == 401
+    assert lasting_world.call(method, path, None, json={}).status_code == 401
 
 
 @pytest.mark.parametrize("path", READS)
-def test_reading_needs_any_known_caller(world, path):
-    assert world.get(path, None).status_code == 401
-    assert world.get(path).status_code in (200, 404)
+def test_reading_needs_any_known_caller(lasting_world, path):
+    assert lasting_world.get(path, None).status_code == 401
+    assert lasting_world.get(path).status_code in (200, 404)
 
 
 @pytest.mark.parametrize(("method", "path", "roles"), WRITES[1:])
@@ -49,10 +49,9 @@ def test_reading_needs_any_known_caller(world, path):
     [b"{", b"[]", b"7", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b""],
     ids=["broken", "list", "number", "null", "text", "bytes", "deep", "deep object", "empty"],
 )
-def test_bodies_that_are_no_object_are_refused(world, method, path, roles, body):
-    world.register()
+def test_bodies_that_are_no_object_are_refused(lasting_world, method, path, roles, body):
     headers = {"content-type": "application/json"}
-    answer = world.call(method, path, min(roles), content=body, headers=headers)
+    answer = lasting_world.call(method, path, min(roles), content=body, headers=headers)
 
     assert 400 <= answer.status_code < 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -69,8 +68,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_wrong_member_is_named(world, body):
-    answer = world.post("/transitions", body)
+def test_a_wrong_member_is_named(lasting_world, body):
+    answer = lasting_world.post("/transitions", body)
 
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:isogloss:problem:invalid-request"
@@ -133,50 +132,46 @@ def test_a_body_over_the_limit_is_refused(empty_world):
 
 
 @pytest.mark.parametrize("name", ["Sentiment", "1st", "a" * 64, "a_b", "a%2fb"])
-def test_a_name_that_no_model_can_have_is_refused(world, name):
-    assert world.get(f"/v1/models/{name}").status_code in (404, 422)
+def test_a_name_that_no_model_can_have_is_refused(lasting_world, name):
+    assert lasting_world.get(f"/v1/models/{name}").status_code in (404, 422)
 
 
 @pytest.mark.parametrize(
     "path",
     ["", "/policy", "/history", "/versions/1", "/versions/1/why"],
 )
-def test_an_unknown_model_is_not_found(world, path):
-    answer = world.get(f"/v1/models/spam{path}")
+def test_an_unknown_model_is_not_found(lasting_world, path):
+    answer = lasting_world.get(f"/v1/models/spam{path}")
 
     assert answer.status_code == 404
     assert answer.json()["type"] == "urn:isogloss:problem:unknown"
 
 
 @pytest.mark.parametrize("reference", ["2", "0", "-1", "latest", "sha256:" + "0" * 64])
-def test_an_unknown_version_is_not_found(world, reference):
-    world.register()
-
-    assert world.get(f"/v1/models/sentiment/versions/{reference}").status_code == 404
+def test_an_unknown_version_is_not_found(lasting_world, reference):
+    assert lasting_world.get(f"/v1/models/sentiment/versions/{reference}").status_code == 404
 
 
-def test_a_version_is_found_by_number_and_by_digest(world):
-    digest = world.register()
+def test_a_version_is_found_by_number_and_by_digest(lasting_world):
+    digest = lasting_world.state["versions"][0]["digest"]
 
-    assert world.version(1) == world.version(digest)
+    assert lasting_world.version(1) == lasting_world.version(digest)
 
 
-def test_the_policy_is_served_as_it_was_put(world):
-    answer = world.get("/v1/models/sentiment/policy")
+def test_the_policy_is_served_as_it_was_put(lasting_world):
+    answer = lasting_world.get("/v1/models/sentiment/policy")
 
-    assert answer.headers["etag"] == f'"{world.state["policy"]}"'
+    assert answer.headers["etag"] == f'"{lasting_world.state["policy"]}"'
     again = {"if-none-match": answer.headers["etag"]}
-    assert world.get("/v1/models/sentiment/policy", headers=again).status_code == 304
+    assert lasting_world.get("/v1/models/sentiment/policy", headers=again).status_code == 304
 
 
-def test_a_policy_is_not_served_as_evidence(world):
-    assert world.get(f"/v1/evidence/{world.state['policy']}").status_code == 404
+def test_a_policy_is_not_served_as_evidence(lasting_world):
+    assert lasting_world.get(f"/v1/evidence/{lasting_world.state['policy']}").status_code == 404
 
 
-def test_models_are_listed_with_their_state(world):
-    world.register()
-
-    assert world.get("/v1/models").json() == {"models": [world.state]}
+def test_models_are_listed_with_their_state(lasting_world):
+    assert lasting_world.get("/v1/models").json() == {"models": [lasting_world.state]}
 
 
 def test_metrics_are_counted_from_the_ledger(world):
@@ -195,9 +190,9 @@ def test_metrics_are_counted_from_the_ledger(world):
     assert 'route="/v1/models/{m}/transitions",status="409"} 1.0' in text
 
 
-def test_health_is_public(world):
-    assert world.get("/livez", None).status_code == 200
-    assert world.get("/readyz", None).status_code == 200
+def test_health_is_public(lasting_world):
+    assert lasting_world.get("/livez", None).status_code == 200
+    assert lasting_world.get("/readyz", None).status_code == 200
 
 
 def test_a_broken_chain_is_found_at_the_start_and_makes_it_unready(world):

@@ -22,7 +22,7 @@ def ask(empty_world):
     def request(process, method, path, role="predictor", **options):
         headers = {"authorization": f"Bearer {empty_world.tokens[role]}"}
         url = f"{process.url}{path}"
-        return httpx.request(method, url, headers=headers, timeout=30, **options)
+        return httpx.request(method, url, headers=headers, timeout=30, trust_env=False, **options)
 
     return request
 

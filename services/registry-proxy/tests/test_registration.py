@@ -172,7 +172,7 @@ def test_a_damaged_artifact_is_made_whole_by_registering_again(world, make):
     assert world.get(f"/v1/artifacts/{digest}/files/model.skops").content == b"weights"
 
 
-def test_what_a_crash_left_is_removed_at_the_next_start(world):
+def test_what_a_crash_left_is_out_of_the_way_at_the_next_start(world):
     digest = world.register()
     root = world.folder / "registry" / "artifacts"
     (root / "incoming" / "half").mkdir()
@@ -182,6 +182,7 @@ def test_what_a_crash_left_is_removed_at_the_next_start(world):
     world.restart()
 
     assert kept(world) == ([digest.removeprefix("sha256:")], [])
+    assert (root / "aside" / ("9" * 64)).is_dir()
 
 
 def test_what_a_full_disk_stops_leaves_nothing(world, make):

@@ -27,22 +27,27 @@ class ArtifactFiles:
     def __init__(self, root: Path) -> None:
         self._kept = root / "sha256"
         self._incoming = root / "incoming"
+        self._aside = root / "aside"
         self._naming = threading.Lock()
         with _as_unavailable(root):
-            for folder in (self._kept, self._incoming):
+            for folder in (self._kept, self._incoming, self._aside):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def clean(self, known: Collection[str]) -> int:
-        """Remove what a crash left: unfinished intakes, and artifacts that no version names.
+        """Remove intakes that a crash left, and set artifacts aside that no version names.
 
-        Only for the start, before anything is received. Returns how many were removed.
+        Set aside, not removed: a ledger that is restored from a backup may name them again.
+        Only for the start, before anything is received. Returns how many artifacts that were.
         """
         with _as_unavailable(self._kept):
+            for intake in self._incoming.iterdir():
+                shutil.rmtree(intake)
             names = {digest.removeprefix("sha256:") for digest in known}
             orphans = [path for path in self._kept.iterdir() if path.name not in names]
-            orphans += self._incoming.iterdir()
-            for path in orphans:
-                shutil.rmtree(path)
+            for orphan in orphans:
+                aside = self._aside / orphan.name
+                shutil.rmtree(aside, ignore_errors=True)
+                orphan.rename(aside)
         return len(orphans)
 
     @contextmanager

@@ -23,7 +23,8 @@ class MlflowRuns:
     """Implements `artifacts.ports.Runs` on a tracking server's address."""
 
     def __init__(self, url: str, timeout_seconds: float = _HOW_LONG_SECONDS) -> None:
-        self._client = httpx.Client(base_url=url, timeout=timeout_seconds)
+        # No proxy from the environment: the server is on the same machine or cluster.
+        self._client = httpx.Client(base_url=url, timeout=timeout_seconds, trust_env=False)
 
     def run(self, run_id: str) -> Run:
         """Fetch a run; a deleted one counts as unknown."""

@@ -95,7 +95,8 @@ class SqliteLedger:
             for entry in _select(connection, later, _ENTRIES.c.model == model):
                 seen = apply_entry(seen, entry)
         # An older fold of another thread may overwrite a newer one: the next read catches up.
-        self._states[model] = seen
+        if seen.seq:
+            self._states[model] = seen
         return seen
 
     def models(self) -> tuple[str, ...]:

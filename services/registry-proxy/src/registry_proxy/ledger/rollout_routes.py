@@ -15,22 +15,28 @@ from registry_proxy.ledger.start_rollout import StartRequest, start_rollout
 from registry_proxy.schemas import ModelName
 from servicekit.callers import Caller, TokenFile, caller_dependency
 
-_PATH = "/v1/models/{m}/rollouts"
-
 
 def rollout_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
     """Return the routes that the rollout-controller calls."""
     router = APIRouter()
-    caller_of = Annotated[Caller, Depends(caller_dependency(tokens, "rollout-controller"))]
+    _add_steps(router, registry, tokens)
+    _add_pauses(router, registry, tokens)
+    return router
+
+
+def _add_steps(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    controller = Annotated[Caller, Depends(caller_dependency(tokens, "rollout-controller"))]
 
     @router.post("/v1/models/{m}/rollouts", status_code=201)
-    def start(m: ModelName, caller: caller_of, body: StartBody) -> dict[str, Any]:
+    def start(m: ModelName, caller: controller, body: StartBody) -> dict[str, Any]:
         asked = Asked(m, caller.name, {"rollout": {"digest": body.digest}})
         request = StartRequest(body.digest, body.expected_seq)
         return _told(start_rollout(registry, asked, request))
 
     @router.post("/v1/models/{m}/rollouts/{rollout}/advance")
-    def advance(m: ModelName, rollout: str, caller: caller_of, body: AdvanceBody) -> dict[str, Any]:
+    def advance(
+        m: ModelName, rollout: str, caller: controller, body: AdvanceBody
+    ) -> dict[str, Any]:
         what = {"id": rollout, "phase": body.phase, "step": body.step}
         request = AdvanceRequest(rollout, body.phase, body.step, body.expected_seq, body.evidence)
         settled = advance_rollout(registry, Asked(m, caller.name, {"advance": what}), request)
@@ -41,24 +47,26 @@ def rollout_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
             "seq": settled.state.seq,
         }
 
+    @router.post("/v1/models/{m}/rollouts/{rollout}/end")
+    def end(m: ModelName, rollout: str, caller: controller, body: EndBody) -> dict[str, Any]:
+        asked = Asked(m, caller.name, {"end": {"id": rollout, "phase": body.phase}})
+        return _told(end_rollout(registry, asked, _end_request(rollout, body)))
+
+
+def _add_pauses(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    controller = Annotated[Caller, Depends(caller_dependency(tokens, "rollout-controller"))]
+
     @router.post("/v1/models/{m}/rollouts/{rollout}/pause")
-    def pause(m: ModelName, rollout: str, caller: caller_of, body: PauseBody) -> dict[str, Any]:
+    def pause(m: ModelName, rollout: str, caller: controller, body: PauseBody) -> dict[str, Any]:
         asked = Asked(m, caller.name, {"pause": {"id": rollout}})
         request = PauseRequest(rollout, body.reason, body.expected_seq, paused=True)
         return _told(pause_rollout(registry, asked, request))
 
     @router.post("/v1/models/{m}/rollouts/{rollout}/resume")
-    def resume(m: ModelName, rollout: str, caller: caller_of, body: PauseBody) -> dict[str, Any]:
+    def resume(m: ModelName, rollout: str, caller: controller, body: PauseBody) -> dict[str, Any]:
         asked = Asked(m, caller.name, {"resume": {"id": rollout}})
         request = PauseRequest(rollout, body.reason, body.expected_seq, paused=False)
         return _told(pause_rollout(registry, asked, request))
-
-    @router.post("/v1/models/{m}/rollouts/{rollout}/end")
-    def end(m: ModelName, rollout: str, caller: caller_of, body: EndBody) -> dict[str, Any]:
-        asked = Asked(m, caller.name, {"end": {"id": rollout, "phase": body.phase}})
-        return _told(end_rollout(registry, asked, _end_request(rollout, body)))
-
-    return router
 
 
 def _end_request(rollout: str, body: EndBody) -> EndRequest:

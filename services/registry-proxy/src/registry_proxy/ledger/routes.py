@@ -33,7 +33,8 @@ def ledger_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
     router = APIRouter()
     _add_reads(router, registry, tokens)
     _add_audit(router, registry, tokens)
-    _add_writes(router, registry, tokens)
+    _add_policy_and_moves(router, registry, tokens)
+    _add_evidence_and_waivers(router, registry, tokens)
     return router
 
 
@@ -103,23 +104,36 @@ def _entries(ledger: Ledger, model: str | None) -> Iterator[LedgerEntry]:
         after = page[-1].seq
 
 
-def _add_writes(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    operator = caller_dependency(tokens, "operator")
-    producer = caller_dependency(tokens, "gate", "drift-monitor", "rollout-controller")
+def _add_policy_and_moves(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
 
     @router.put("/v1/models/{m}/policy")
     def put_policy(
-        m: ModelName,
-        caller: Annotated[Caller, Depends(operator)],
-        content: Annotated[bytes, Depends(_raw_body)],
+        m: ModelName, caller: operator, content: Annotated[bytes, Depends(_raw_body)]
     ) -> dict[str, Any]:
         settled = set_policy(registry, Asked(m, caller.name, {"policy": m}), content)
         return {"policy": settled.told, "seq": settled.state.seq}
 
+    @router.post("/v1/models/{m}/transitions")
+    def post_transition(m: ModelName, caller: operator, body: TransitionBody) -> dict[str, Any]:
+        asked = Asked(m, caller.name, {"transition": {"digest": body.digest, "to": body.to}})
+        transition = Transition(body.digest, body.to, body.expected_seq)
+        settled = promote(registry, asked, transition)
+        return {
+            "version": asdict(require_version(settled.state, body.digest)),
+            "verdict": settled.told.to_dict(),
+            "seq": settled.state.seq,
+        }
+
+
+def _add_evidence_and_waivers(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
+    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
+    measuring = caller_dependency(tokens, "gate", "drift-monitor", "rollout-controller")
+
     @router.post("/v1/models/{m}/evidence", status_code=201)
     def post_evidence(
         m: ModelName,
-        caller: Annotated[Caller, Depends(producer)],
+        caller: Annotated[Caller, Depends(measuring)],
         envelope: JsonObject,
         response: Response,
     ) -> dict[str, Any]:
@@ -129,25 +143,10 @@ def _add_writes(router: APIRouter, registry: Registry, tokens: TokenFile) -> Non
         return {"evidence": settled.told.evidence, "seq": settled.state.seq}
 
     @router.post("/v1/models/{m}/waivers", status_code=201)
-    def post_waiver(
-        m: ModelName, caller: Annotated[Caller, Depends(operator)], body: WaiverBody
-    ) -> dict[str, Any]:
+    def post_waiver(m: ModelName, caller: operator, body: WaiverBody) -> dict[str, Any]:
         request = WaiverRequest(**body.model_dump())
         settled = waive(registry, Asked(m, caller.name, {"waiver": asdict(request)}), request)
         return {"evidence": settled.told, "seq": settled.state.seq}
-
-    @router.post("/v1/models/{m}/transitions")
-    def post_transition(
-        m: ModelName, caller: Annotated[Caller, Depends(operator)], body: TransitionBody
-    ) -> dict[str, Any]:
-        asked = Asked(m, caller.name, {"transition": {"digest": body.digest, "to": body.to}})
-        transition = Transition(body.digest, body.to, body.expected_seq)
-        settled = promote(registry, asked, transition)
-        return {
-            "version": asdict(require_version(settled.state, body.digest)),
-            "verdict": settled.told.to_dict(),
-            "seq": settled.state.seq,
-        }
 
 
 async def _raw_body(request: Request) -> bytes:

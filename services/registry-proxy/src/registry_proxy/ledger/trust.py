@@ -11,12 +11,7 @@ from typing import Any
 
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.documents import Fields
-from lifecycle.evidence import (
-    PAYLOAD_TYPE,
-    Evidence,
-    EvidenceRefused,
-    evidence_from_document,
-)
+from lifecycle.evidence import PAYLOAD_TYPE, Evidence, EvidenceRefused, evidence_from_document
 from servicekit.signing import SignatureRefused, Verifier, key_id_of
 
 
@@ -45,7 +40,7 @@ class SignedEvidence:
 class Trust:
     """Opens envelopes signed by a known key and says which role that key has.
 
-    Raises servicekit's KeyRefused when built on a malformed key.
+    Raises ValueError when built on a malformed key.
     """
 
     def __init__(self, keys: Iterable[TrustedKey]) -> None:
@@ -94,6 +89,8 @@ def is_envelope(content: bytes) -> bool:
 def _json_object(content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
+        # NaN and broken text are read by Python, but could not be written into an entry.
+        canonical_json(value)
     except (ValueError, RecursionError) as error:
         raise EvidenceRefused(f"the signed payload is not JSON: {error}") from error
     if not isinstance(value, dict):
