@@ -23,7 +23,13 @@ from isogloss.addresses import (
 from isogloss.credentials import create_credentials
 from isogloss.failures import Failure, Refused
 from isogloss.homes import Home
-from isogloss.launches import Launch, PlatformOptions, envoy_launch, platform_launches
+from isogloss.launches import (
+    STOP_ORDER,
+    Launch,
+    PlatformOptions,
+    envoy_launch,
+    platform_launches,
+)
 from isogloss.output import say, working
 
 # MLflow imports for ten seconds on two busy cores and migrates its database the first time.
@@ -95,7 +101,7 @@ def _addresses(home: Home, wishes: PortWishes, running: Processes) -> Addresses:
     if not wishes.stated():
         return remembered
     chosen = choose_addresses(wishes)
-    alive = [name for name in running.names() if running.find(name)]
+    alive = [name for name in STOP_ORDER if running.find(name)]
     if alive and chosen != remembered:
         raise Refused(
             f"{', '.join(alive)} of {home.root} run on other ports than asked for; "

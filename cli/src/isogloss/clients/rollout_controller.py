@@ -9,6 +9,8 @@ from isogloss.failures import Refused
 
 ENDED = frozenset({"SUCCEEDED", "ABORTED", "ROLLED_BACK"})
 _LOOK_EVERY_SECONDS = 0.25
+_LOAD_LIMIT_SECONDS = 180.0
+"""An earlier Production may have to be loaded before the traffic can go there."""
 
 
 class RolloutController:
@@ -30,9 +32,10 @@ class RolloutController:
         return self._service.post(f"/v1/models/{model}/rollouts/current/{verb}", {"reason": reason})
 
     def rollback(self, model: str, reason: str, to: str | None = None) -> Any:
-        """Return the traffic to the Baseline, or to an earlier Production."""
+        """Return the traffic to the Baseline, or to an earlier Production; waits for its loading."""
         body = {"reason": reason} | ({"to": to} if to else {})
-        return self._service.post(f"/v1/models/{model}/rollback", body)
+        path = f"/v1/models/{model}/rollback"
+        return self._service.send("POST", path, json=body, timeout=_LOAD_LIMIT_SECONDS).json()
 
     def watch(self, model: str, limit_seconds: float) -> Iterator[Any]:
         """Yield the status at every change until the Rollout has ended.

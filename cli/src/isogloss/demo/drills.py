@@ -2,15 +2,20 @@
 on record and expires; no part is told to misbehave.
 """
 
+import json
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from isogloss.adapters.processes import pause
 from isogloss.demo.first_release import tell_counts
 from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
+from isogloss.files import write_whole
 from isogloss.jobs import await_job
+from isogloss.load.texts import read_texts
 
+_SPLIT = frozenset({"CANARY", "BAKING"})
 _AFTERWARDS_SECONDS = 3.0
 """Load goes on so long after a rollback that a late bad answer would be counted."""
 
@@ -31,24 +36,17 @@ def stop_in_shadow(story: Story) -> None:
 
 def roll_back_from_canary(story: Story) -> None:
     """A version that answers rightly and is too dear fails on real traffic, and goes by itself."""
-    with story.narrator.step(8, "Drill: a version a hundred times dearer, under more traffic"):
+    with story.narrator.step(8, "Drill: a version a hundred times dearer, while traffic grows"):
         _stage_with_waiver(story, "dear", "drill: must be rolled back in the canary")
-        traffic = story.plan.traffic
-        quiet = LoadRequest("drill-dear-shadow", story.reviews, traffic.dear_shadow, feedback=True)
-        busy = LoadRequest("drill-dear-canary", story.reviews, traffic.busy)
+        usual = LoadRequest("drill-dear", story.reviews, story.plan.traffic.shadow, feedback=True)
         with ExitStack() as loads:
-            loads.enter_context(story.loads.running(quiet))
+            loads.enter_context(story.loads.running(usual))
+            more = _MoreAtEachStep(story, loads)
             story.connections.controller.start(story.model, story.versions["dear"])
-            begun: set[str] = set()
-
-            def send_more(status: Any) -> None:
-                if status["phase"] == "CANARY" and not begun:
-                    begun.add(busy.name)
-                    loads.enter_context(story.loads.running(busy))
-
-            story.follow_rollout("ROLLED_BACK", send_more)
+            story.follow_rollout("ROLLED_BACK", more)
             pause(_AFTERWARDS_SECONDS)
-        tell_counts(story, story.loads.counts(busy.name))
+        for name in [usual.name, *more.names]:
+            tell_counts(story, story.loads.counts(name))
 
 
 def roll_back_by_hand(story: Story) -> None:
@@ -65,6 +63,37 @@ def roll_back_by_hand(story: Story) -> None:
             story.narrator.tell(f"in effect {answer['milliseconds']:.0f} ms after the decision")
             pause(_AFTERWARDS_SECONDS)
         tell_counts(story, story.loads.counts(load.name))
+
+
+class _MoreAtEachStep:
+    """Adds load whenever users get more of the Candidate's answers."""
+
+    def __init__(self, story: Story, loads: ExitStack) -> None:
+        self.names: list[str] = []
+        self._story = story
+        self._loads = loads
+        self._reviews = _longest_reviews(story)
+        self._seen: set[tuple[str, int]] = set()
+
+    def __call__(self, status: Any) -> None:
+        step = status["phase"], status["step"]
+        if status["phase"] not in _SPLIT or step in self._seen:
+            return
+        self._seen.add(step)
+        name = f"drill-dear-more-{len(self._seen)}"
+        load = LoadRequest(name, self._reviews, self._story.plan.traffic.more)
+        self._loads.enter_context(self._story.loads.running(load))
+        self.names.append(name)
+
+
+def _longest_reviews(story: Story) -> Path:
+    """Write the test set's longest reviews to a file: what is dear shows on them soonest."""
+    reviews = read_texts(story.reviews)
+    longest = sorted(reviews, key=lambda review: len(review.text))[-story.plan.traffic.longest :]
+    lines = (json.dumps({"text": review.text, "label": review.label}) for review in longest)
+    path = story.plan.home.root / "demo" / "longest-reviews.jsonl"
+    write_whole(path, "\n".join(lines).encode())
+    return path
 
 
 def _stage_with_waiver(story: Story, name: str, reason: str) -> None:

@@ -15,10 +15,11 @@ class Traffic:
     """Leaves room for mirrored copies of every request, each scored a second time."""
     shadow: float = 60
     """Some 1,200 pairs in the shadow Gate's shortest duration: enough for its disagreement."""
-    dear_shadow: float = 12
-    """What a version that needs tens of milliseconds for a text can still follow as a copy."""
-    busy: float = 250
-    """Too much for that version even at a canary's share; easy for the others."""
+    more: float = 100
+    """Of the longest reviews, added at each step of the dear version's Rollout: at the second it
+    gets more than it can answer on a core of 2024, at the third on one twice as fast."""
+    longest: int = 500
+    """How many of the test set's reviews count as the longest."""
 
 
 @dataclass(frozen=True)
