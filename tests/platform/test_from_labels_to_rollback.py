@@ -134,7 +134,7 @@ def test_a_version_that_is_worse_than_production_is_refused_with_the_interval(su
 
 
 def test_going_back_is_in_effect_within_a_second_by_itself_and_by_hand(summary):
-    automatic, by_hand = summary["rollbacks"]
+    by_hand, automatic = summary["rollbacks"]
 
     assert automatic["automatic"]
     assert automatic["left"] == summary["versions"]["dear"]["digest"]

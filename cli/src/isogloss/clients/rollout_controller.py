@@ -32,7 +32,7 @@ class RolloutController:
         return self._service.post(f"/v1/models/{model}/rollouts/current/{verb}", {"reason": reason})
 
     def rollback(self, model: str, reason: str, to: str | None = None) -> Any:
-        """Return the traffic to the Baseline, or to an earlier Production; waits for its loading."""
+        """Return the traffic to the Baseline, or to an earlier Production once it is loaded."""
         body = {"reason": reason} | ({"to": to} if to else {})
         path = f"/v1/models/{model}/rollback"
         return self._service.send("POST", path, json=body, timeout=_LOAD_LIMIT_SECONDS).json()

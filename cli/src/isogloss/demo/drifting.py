@@ -1,4 +1,4 @@
-"""Step 8 of the story: the language of the texts changes, and the drift-monitor says so."""
+"""Step 10: the language of the texts changes, and the drift-monitor says so."""
 
 from typing import Any
 

@@ -1,5 +1,8 @@
-"""Step 7: three ways back. Two bad versions are let past the offline Gates by a waiver that is
-on record and expires; no part is told to misbehave.
+"""Steps 7 to 9: three ways back. Two bad versions are let past the offline Gates by a waiver that
+is on record and expires; no part is told to misbehave.
+
+The one by hand comes first, because then the Baseline is still loaded: it stays so until the next
+Rollout needs its place.
 """
 
 import json
@@ -20,9 +23,25 @@ _AFTERWARDS_SECONDS = 3.0
 """Load goes on so long after a rollback that a late bad answer would be counted."""
 
 
+def roll_back_by_hand(story: Story) -> None:
+    """One command returns the traffic to the Baseline, which is still loaded."""
+    with story.narrator.step(7, "Roll back by hand: somebody complains"):
+        load = LoadRequest("rollback-by-hand", story.reviews, story.plan.traffic.usual)
+        reason = "drill: by hand"
+        with story.loads.running(load):
+            story.narrator.tell(f"isogloss rollout rollback {story.model} --reason '{reason}'")
+            answer = story.connections.controller.rollback(story.model, reason)
+            story.narrator.tell(
+                f"to {story.nickname(answer['to'])}, in effect after "
+                f"{answer['milliseconds']:.0f} ms"
+            )
+            pause(_AFTERWARDS_SECONDS)
+        tell_counts(story, story.loads.counts(load.name))
+
+
 def stop_in_shadow(story: Story) -> None:
     """A version that learnt every label wrong never gets to answer a user."""
-    with story.narrator.step(7, "Drill: a version trained on flipped labels"):
+    with story.narrator.step(8, "Drill: a version trained on flipped labels"):
         _stage_with_waiver(story, "flipped", "drill: must be stopped in shadow")
         load = LoadRequest("drill-flipped", story.reviews, story.plan.traffic.shadow, feedback=True)
         with story.loads.running(load):
@@ -36,7 +55,7 @@ def stop_in_shadow(story: Story) -> None:
 
 def roll_back_from_canary(story: Story) -> None:
     """A version that answers rightly and is too dear fails on real traffic, and goes by itself."""
-    with story.narrator.step(8, "Drill: a version a hundred times dearer, while traffic grows"):
+    with story.narrator.step(9, "Drill: a version a hundred times dearer, while traffic grows"):
         _stage_with_waiver(story, "dear", "drill: must be rolled back in the canary")
         usual = LoadRequest("drill-dear", story.reviews, story.plan.traffic.shadow, feedback=True)
         with ExitStack() as loads:
@@ -47,22 +66,6 @@ def roll_back_from_canary(story: Story) -> None:
             pause(_AFTERWARDS_SECONDS)
         for name in [usual.name, *more.names]:
             tell_counts(story, story.loads.counts(name))
-
-
-def roll_back_by_hand(story: Story) -> None:
-    """One command returns the traffic to an earlier Production."""
-    with story.narrator.step(9, "Roll back by hand, to the Keras version"):
-        load = LoadRequest("rollback-by-hand", story.reviews, story.plan.traffic.usual)
-        with story.loads.running(load):
-            story.narrator.tell(
-                f"isogloss rollout rollback {story.model} --to keras --reason 'by hand'"
-            )
-            answer = story.connections.controller.rollback(
-                story.model, "demo: by hand", story.versions["keras"]
-            )
-            story.narrator.tell(f"in effect {answer['milliseconds']:.0f} ms after the decision")
-            pause(_AFTERWARDS_SECONDS)
-        tell_counts(story, story.loads.counts(load.name))
 
 
 class _MoreAtEachStep:

@@ -33,9 +33,9 @@ def _tell(plan: DemoPlan, narrator: Narrator) -> dict[str, Any]:
             release_first(story, run)
             serve_users(story)
             release_better(story)
+            roll_back_by_hand(story)
             stop_in_shadow(story)
             roll_back_from_canary(story)
-            roll_back_by_hand(story)
             change_the_language(story)
             return sum_up(story)
         finally:
