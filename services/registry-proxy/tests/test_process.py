@@ -54,34 +54,28 @@ def test_a_kill_while_registering_leaves_a_whole_version_or_none(
 ):
     body = {"run_id": run_id, "artifact_path": "model"}
     store = empty_world.folder / "registry" / "artifacts"
+    service = launch(mlflow.url).ready()
     for delay in (0.05, 0.15, 0.3):
-        service = launch(mlflow.url).ready()
-        asking = threading.Thread(
-            target=lambda at=service: _ignore_hang_up(
-                ask, at, "POST", "/v1/models/sentiment/versions", "trainer", json=body
-            )
-        )
+        asking = threading.Thread(target=_register_until_killed, args=(ask, service, body))
         asking.start()
         asking.join(delay)
         service.kill()
         asking.join()
 
-        again = launch(mlflow.url).ready()
+        service = launch(mlflow.url).ready()
         kept = ["sha256:" + path.name for path in (store / "sha256").iterdir()]
-        assert kept == versions_of(ask, again)
+        assert kept == versions_of(ask, service)
         assert not list((store / "incoming").iterdir())
-        assert ask(again, "GET", "/v1/ledger/verify").json()["problem"] is None
-        again.kill()
+        assert ask(service, "GET", "/v1/ledger/verify").json()["problem"] is None
 
-    last = launch(mlflow.url).ready()
-    answer = ask(last, "POST", "/v1/models/sentiment/versions", "trainer", json=body)
+    answer = ask(service, "POST", "/v1/models/sentiment/versions", "trainer", json=body)
     assert answer.status_code in (200, 201)
-    assert len(versions_of(ask, last)) == 1
+    assert len(versions_of(ask, service)) == 1
 
 
-def _ignore_hang_up(ask, *arguments, **options):
+def _register_until_killed(ask, process, body):
     try:
-        ask(*arguments, **options)
+        ask(process, "POST", "/v1/models/sentiment/versions", "trainer", json=body)
     except httpx.TransportError:
         return
 
