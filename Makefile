@@ -64,4 +64,5 @@ e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (AR
 	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
 	$(MAKE) --no-print-directory cluster-up; \
 	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
+	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache"; \
 	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)

@@ -26,5 +26,5 @@ stop_processes
 [ ! -d "$state/pod-logs" ] || mv "$state/pod-logs" "$logs/pods"
 step "undoing mounts, network, kernel settings"
 undo_everything
-rm -rf "$kubeconfig" "${home:?}/bin"
+rm -rf "$kubeconfig" "$KUBECACHEDIR" "${home:?}/bin"
 step "down; logs: $logs"

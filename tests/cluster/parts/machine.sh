@@ -89,7 +89,9 @@ stop_processes() {
 
 pods_processes() {
   local group
-  for group in $(pod_cgroups); do find "$group" -name cgroup.procs -exec cat {} +; done | sort -un
+  for group in $(pod_cgroups); do
+    find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null # some end meanwhile
+  done | sort -un
 }
 
 pod_cgroups() { # of either version
@@ -152,15 +154,16 @@ undo_system_folders() { # places that the kubelet, containerd and CNI do not let
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
   done
   find /var/log/containers -lname "$state/*" -delete 2>/dev/null
-  find /var/lib/cni/results -name "$pod_bridge-*" -delete 2>/dev/null
-  dead_sockets /run/containerd/s | xargs -r rm -f
-  find /var/log/containers /var/lib/cni /run/containerd -depth -type d -empty -delete 2>/dev/null
+  grep -rlF "$state/" /var/lib/cni/results 2>/dev/null | xargs -r rm -f
+  dead_sockets /run/containerd/s /var/lib/kubelet/device-plugins | xargs -r rm -f
+  find /var/log/containers /var/lib/cni /var/lib/kubelet /run/containerd \
+    -depth -type d -empty -delete 2>/dev/null
   return 0
 }
 
-dead_sockets() { # FOLDER
+dead_sockets() { # FOLDER...: those that nobody listens on
   local path
-  for path in "$1"/*; do
-    [ ! -S "$path" ] || grep -qF " $path" /proc/net/unix || echo "$path"
+  find "$@" -type s 2>/dev/null | while read -r path; do
+    grep -qF " $path" /proc/net/unix || echo "$path"
   done
 }

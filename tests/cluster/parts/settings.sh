@@ -31,6 +31,7 @@ firewall_chain=ISOGLOSS-CLUSTER
 policy_table=isogloss-policies
 
 export PATH=$home/bin:$PATH:/usr/local/go/bin:/usr/sbin:/sbin
+export KUBECACHEDIR=$home/kubectl-cache
 
 begin=$(date +%s%3N)
 doing="starting"
