@@ -1,6 +1,9 @@
 """Step 6: a better version goes through shadow and canary; the old one may not come back."""
 
+from contextlib import ExitStack
+
 from isogloss.demo.first_release import tell_counts, tell_metrics
+from isogloss.demo.growing import GrowingTraffic
 from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
 from isogloss.failures import Refused
@@ -13,12 +16,17 @@ def release_better(story: Story) -> None:
     """Train, judge against PRODUCTION, mirror, shift, promote; then offer the old one again."""
     with story.narrator.step(6, "Replace it by a better version, tfidf_linear"):
         _train_and_stage(story)
-        rate = story.plan.traffic.shadow
-        load = LoadRequest("better-version", story.reviews, rate, feedback=True)
-        with story.loads.running(load):
+        traffic = story.plan.traffic
+        load = LoadRequest("better-version", story.reviews, traffic.shadow, feedback=True)
+        # A tenth of the shadow's traffic alone would take its time to show a canary's health.
+        canary = LoadRequest("better-version-more", story.reviews, traffic.canary)
+        with ExitStack() as loads:
+            loads.enter_context(story.loads.running(load))
+            more = GrowingTraffic(story, loads, canary, most=1)
             story.connections.controller.start(story.model, story.versions["tfidf"])
-            story.follow_rollout("SUCCEEDED")
-        tell_counts(story, story.loads.counts(load.name))
+            story.follow_rollout("SUCCEEDED", more)
+        for name in [load.name, *more.names]:
+            tell_counts(story, story.loads.counts(name))
         _offer_again(story)
 
 

@@ -8,17 +8,16 @@ Rollout needs its place.
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from isogloss.adapters.processes import pause
 from isogloss.demo.first_release import tell_counts
+from isogloss.demo.growing import GrowingTraffic
 from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
 from isogloss.files import write_whole
 from isogloss.jobs import await_job
 from isogloss.load.texts import read_texts
 
-_SPLIT = frozenset({"CANARY", "BAKING"})
 _AFTERWARDS_SECONDS = 3.0
 """Load goes on so long after a rollback that a late bad answer would be counted."""
 
@@ -57,36 +56,17 @@ def roll_back_from_canary(story: Story) -> None:
     """A version that answers rightly and is too dear fails on real traffic, and goes by itself."""
     with story.narrator.step(9, "Drill: a version a hundred times dearer, while traffic grows"):
         _stage_with_waiver(story, "dear", "drill: must be rolled back in the canary")
-        usual = LoadRequest("drill-dear", story.reviews, story.plan.traffic.shadow, feedback=True)
+        traffic = story.plan.traffic
+        usual = LoadRequest("drill-dear", story.reviews, traffic.shadow, feedback=True)
         with ExitStack() as loads:
             loads.enter_context(story.loads.running(usual))
-            more = _MoreAtEachStep(story, loads)
+            longest = LoadRequest("drill-dear-more", _longest_reviews(story), traffic.more)
+            more = GrowingTraffic(story, loads, longest, most=3)
             story.connections.controller.start(story.model, story.versions["dear"])
             story.follow_rollout("ROLLED_BACK", more)
             pause(_AFTERWARDS_SECONDS)
         for name in [usual.name, *more.names]:
             tell_counts(story, story.loads.counts(name))
-
-
-class _MoreAtEachStep:
-    """Adds load whenever users get more of the Candidate's answers."""
-
-    def __init__(self, story: Story, loads: ExitStack) -> None:
-        self.names: list[str] = []
-        self._story = story
-        self._loads = loads
-        self._reviews = _longest_reviews(story)
-        self._seen: set[tuple[str, int]] = set()
-
-    def __call__(self, status: Any) -> None:
-        step = status["phase"], status["step"]
-        if status["phase"] not in _SPLIT or step in self._seen:
-            return
-        self._seen.add(step)
-        name = f"drill-dear-more-{len(self._seen)}"
-        load = LoadRequest(name, self._reviews, self._story.plan.traffic.more)
-        self._loads.enter_context(self._story.loads.running(load))
-        self.names.append(name)
 
 
 def _longest_reviews(story: Story) -> Path:
