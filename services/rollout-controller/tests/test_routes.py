@@ -3,6 +3,7 @@
 import hashlib
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -18,9 +19,11 @@ from rollout_controller_fakes import (
     a_rollout,
     a_state,
     unready,
+    verdict,
 )
 
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
+from rollout_controller.observed import Asked
 from rollout_controller.ports import LedgerRefused
 from rollout_controller.reconcile import Loops, ModelLoop
 from rollout_controller.routes import install_rollout_errors, rollout_routes
@@ -134,6 +137,26 @@ async def test_a_rollout_is_accepted_and_shown_at_once(tmp_path):
     assert answer.status_code == 202
     assert answer.json()["rollout"]["candidate"] == NEW
     assert (status["phase"], status["candidate"]) == ("PENDING", NEW)
+
+
+@pytest.mark.parametrize(
+    ("step", "phase", "shown"),
+    [
+        (("r7", Phase.SHADOWING), Phase.SHADOWING, True),
+        (("r7", Phase.PENDING), Phase.SHADOWING, False),
+        (("r3", Phase.SHADOWING), Phase.SHADOWING, False),
+        (("r7", Phase.BAKING), Phase.SUCCEEDED, True),
+    ],
+    ids=["this step", "an earlier step", "an earlier rollout", "the last step of an ended one"],
+)
+async def test_the_status_shows_the_verdict_on_the_step_under_way(tmp_path, step, phase, shown):
+    intent = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)
+    world = canary_world(phase, intent if phase is Phase.SHADOWING else all_to(GREEN))
+    async with serving(tmp_path, world) as client:
+        world.memory.asked = Asked(*step, -1, START, verdict("PASS"))
+        status = (await client.get(PATH)).json()
+
+    assert (status["verdict"] is not None) is shown
 
 
 async def test_a_rollback_answers_when_it_took_effect(tmp_path):

@@ -57,8 +57,12 @@ def _verdict(memory: ModelMemory, seen: Observed | None) -> dict[str, Any] | Non
     done = memory.last_rollback
     if rollout and done and done.rollout == rollout.id and done.verdict:
         return done.verdict.to_dict()
-    verdict = memory.asked.verdict if memory.asked else None
-    return verdict.to_dict() if verdict else None
+    asked = memory.asked
+    if asked is None or asked.verdict is None or rollout is None or asked.rollout != rollout.id:
+        return None
+    # A Verdict on an earlier step says nothing of the one under way.
+    told = asked.belongs_to(rollout) or rollout.phase not in ACTIVE_PHASES
+    return asked.verdict.to_dict() if told else None
 
 
 def _canary(memory: ModelMemory) -> dict[str, int]:
