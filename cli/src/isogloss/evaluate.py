@@ -15,7 +15,7 @@ from isogloss.adapters.sockets import free_ports
 from isogloss.addresses import Addresses
 from isogloss.connections import Connections
 from isogloss.homes import Home
-from isogloss.jobs import run_job
+from isogloss.jobs import Job, await_job, start_job
 from isogloss.launches import Launch
 from isogloss.up import await_page
 
@@ -30,43 +30,38 @@ def evaluate_version(
     tell: Callable[[str], None],
 ) -> Any:
     """Measure, sign and post offline and latency Evidence of a version; return the job's result."""
+    with evaluating(home, connections, model, reference) as job:
+        return await_job(job, tell)
+
+
+@contextmanager
+def evaluating(home: Home, connections: Connections, model: str, reference: str) -> Iterator[Job]:
+    """Serve the versions and run the job beside whatever the block does; it is ended with it."""
     candidate = connections.registry.version(model, reference)
     production = production_of(connections.registry.model(model))
-    arguments = ["evaluate", "--model", model, "--version", candidate["digest"]]
     served = {"--candidate-url": candidate["digest"]}
     if production and production["digest"] != candidate["digest"]:
         served["--baseline-url"] = production["digest"]
-    with ExitStack() as predictors:
+    arguments = ["evaluate", "--model", model, "--version", candidate["digest"]]
+    running = Processes(home)
+    with ExitStack() as started:
+        launches = []
         for option, digest in served.items():
-            predictor = temporary_predictor(home, connections.addresses, model, digest)
-            arguments += [option, predictors.enter_context(predictor)]
-        return run_job(home, arguments, tell)
+            launch, url = _temporary_predictor(home, connections.addresses, model, digest)
+            started.callback(running.stop, launch.name)
+            running.start(launch.name, launch.command, launch.environment)
+            launches.append(launch)
+            arguments += [option, url]
+        for launch in launches:
+            await_page(launch, running, _READY_LIMIT_SECONDS)
+        job = start_job(home, arguments)
+        started.callback(job.stop)
+        yield job
 
 
 def production_of(state: Mapping[str, Any]) -> Any | None:
     """Return the version in PRODUCTION of a model's state, if there is one."""
     return next((v for v in state["versions"] if v["stage"] == "PRODUCTION"), None)
-
-
-@contextmanager
-def temporary_predictor(home: Home, addresses: Addresses, model: str, digest: str) -> Iterator[str]:
-    """Serve one version on free ports for as long as the block lasts; yields its address."""
-    artifact = f"isogloss://{model}@{digest}"
-    settings = {
-        "MODEL": model,
-        "ARTIFACT": artifact,
-        "REGISTRY_URL": addresses.url("registry-proxy"),
-        "TOKEN_FILE": str(home.token("predictor")),
-        "CACHE_DIR": str(home.artifact_cache),
-    }
-    launch, url = predictor_launch(f"evaluated-{secrets.token_hex(3)}", addresses.host, settings)
-    running = Processes(home)
-    try:
-        running.start(launch.name, launch.command, launch.environment)
-        await_page(launch, running, _READY_LIMIT_SECONDS)
-        yield url
-    finally:
-        running.stop(launch.name)
 
 
 def predictor_launch(name: str, host: str, settings: Mapping[str, str]) -> tuple[Launch, str]:
@@ -83,3 +78,16 @@ def predictor_launch(name: str, host: str, settings: Mapping[str, str]) -> tuple
     command = (sys.executable, "-m", "inference")
     ready_url = f"http://{host}:{metrics_port}/readyz"
     return Launch(name, command, environment, ready_url, ()), f"http://{host}:{port}"
+
+
+def _temporary_predictor(
+    home: Home, addresses: Addresses, model: str, digest: str
+) -> tuple[Launch, str]:
+    settings = {
+        "MODEL": model,
+        "ARTIFACT": f"isogloss://{model}@{digest}",
+        "REGISTRY_URL": addresses.url("registry-proxy"),
+        "TOKEN_FILE": str(home.token("predictor")),
+        "CACHE_DIR": str(home.artifact_cache),
+    }
+    return predictor_launch(f"evaluated-{secrets.token_hex(3)}", addresses.host, settings)

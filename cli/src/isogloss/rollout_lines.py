@@ -14,7 +14,9 @@ def status_line(status: Mapping[str, Any]) -> str:
     if status.get("paused"):
         said.append(f"paused: {status['paused']}")
     said.append(_route(status))
-    if verdict := status.get("verdict"):
+    verdict = status.get("verdict")
+    # What a PENDING one shows was said of the Rollout before it.
+    if verdict and status["phase"] != "PENDING":
         said.append(f"Verdict {verdict['outcome']}")
     return ", ".join(part for part in said if part)
 

@@ -7,22 +7,20 @@ from isogloss.demo.growing import GrowingTraffic
 from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
 from isogloss.failures import Refused
-from isogloss.jobs import run_job
-from isogloss.train import TrainingRequest, training_arguments
+from isogloss.jobs import await_job
 from isogloss.verdicts import verdict_lines
 
 
 def release_better(story: Story) -> None:
-    """Train, judge against PRODUCTION, mirror, shift, promote; then offer the old one again."""
+    """Judge it against PRODUCTION, mirror, shift, promote; then offer the old one again."""
     with story.narrator.step(6, "Replace it by a better version, tfidf_linear"):
         _train_and_stage(story)
         traffic = story.plan.traffic
-        load = LoadRequest("better-version", story.reviews, traffic.shadow, feedback=True)
-        # A tenth of the shadow's traffic alone would take its time to show a canary's health.
+        load = LoadRequest("better-version", story.reviews, traffic.usual, feedback=True)
         canary = LoadRequest("better-version-more", story.reviews, traffic.canary)
         with ExitStack() as loads:
             loads.enter_context(story.loads.running(load))
-            more = GrowingTraffic(story, loads, canary, most=1)
+            more = GrowingTraffic(story, loads, canary, [canary.rate])
             story.connections.controller.start(story.model, story.versions["tfidf"])
             story.follow_rollout("SUCCEEDED", more)
         for name in [load.name, *more.names]:
@@ -31,8 +29,7 @@ def release_better(story: Story) -> None:
 
 
 def _train_and_stage(story: Story) -> None:
-    request = TrainingRequest(story.plan.project, "tfidf_linear", (), story.plan.rows)
-    run = run_job(story.plan.home, training_arguments(request), story.narrator.tell)
+    run = await_job(story.jobs.pop("tfidf"), story.narrator.tell)
     tell_metrics(story, run)
     story.register("tfidf", run)
     story.evaluate("tfidf")

@@ -1,4 +1,4 @@
-"""Step 10: the language of the texts changes, and the drift-monitor says so."""
+"""Step 11: the language of the texts changes, and the drift-monitor says so."""
 
 from typing import Any
 
@@ -8,31 +8,36 @@ from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
 from isogloss.failures import Refused
 
-_WINDOWS = 3
-"""In-domain windows that must pass without a finding before the language changes."""
+_WINDOWS = 2
+"""In-domain windows more that must pass without a finding before the language changes."""
 _LIMIT_SECONDS = 120.0
 _LOOK_EVERY_SECONDS = 0.5
 
 
 def change_the_language(story: Story) -> None:
     """In-domain traffic raises no finding; texts of other domains do."""
-    rate = story.plan.traffic.shadow
-    with story.narrator.step(10, "Drift: texts of another domain arrive"):
-        usual = LoadRequest("in-domain", story.reviews, rate)
-        with story.loads.running(usual):
-            windows = _until(story, lambda drift: _windows(story, drift) >= _WINDOWS)
-        found = _findings(story, windows)
-        story.narrator.tell(
-            f"after {_windows(story, windows)} windows of film reviews: {len(found)} findings"
-        )
-        if found:
-            raise Refused(f"traffic like the training data raised a finding: {found[0]['text']}")
+    with story.narrator.step(11, "Drift: texts of other domains arrive"):
+        _send_film_reviews(story)
+        rate = story.plan.traffic.drift
         other = LoadRequest("other-domain", story.other_domain, rate, domain="other")
         with story.loads.running(other):
             drift = _until(story, lambda drift: _findings(story, drift))
         tell_counts(story, story.loads.counts(other.name))
         for finding in _findings(story, drift):
             story.narrator.tell(f"finding: {finding['text']}")
+
+
+def _send_film_reviews(story: Story) -> None:
+    enough = _windows(story, story.connections.drift.drift(story.model)) + _WINDOWS
+    usual = LoadRequest("in-domain", story.reviews, story.plan.traffic.drift)
+    with story.loads.running(usual):
+        drift = _until(story, lambda drift: _windows(story, drift) >= enough)
+    tell_counts(story, story.loads.counts(usual.name))
+    found = _findings(story, drift)
+    windows = _windows(story, drift)
+    story.narrator.tell(f"{windows} windows of film reviews so far: {len(found)} findings")
+    if found:
+        raise Refused(f"traffic like the training data raised a finding: {found[0]['text']}")
 
 
 def _until(story: Story, reached: Any) -> Any:

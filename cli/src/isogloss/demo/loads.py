@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,6 @@ class LoadRequest:
     seconds: float | None = None
     feedback: bool = False
     domain: str = "imdb"
-
-    def named(self, name: str) -> "LoadRequest":
-        """Return the same request under another name."""
-        return replace(self, name=name)
 
 
 class Loads:

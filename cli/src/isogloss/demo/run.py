@@ -5,7 +5,12 @@ from typing import Any
 from isogloss.demo.better_version import release_better
 from isogloss.demo.closing import sum_up
 from isogloss.demo.drifting import change_the_language
-from isogloss.demo.drills import roll_back_by_hand, roll_back_from_canary, stop_in_shadow
+from isogloss.demo.drills import (
+    let_bad_versions_past,
+    roll_back_by_hand,
+    roll_back_from_canary,
+    stop_in_shadow,
+)
 from isogloss.demo.first_release import release_first, serve_users, train_first
 from isogloss.demo.narrator import Narrator
 from isogloss.demo.plans import DemoPlan
@@ -34,6 +39,7 @@ def _tell(plan: DemoPlan, narrator: Narrator) -> dict[str, Any]:
             serve_users(story)
             release_better(story)
             roll_back_by_hand(story)
+            let_bad_versions_past(story)
             stop_in_shadow(story)
             roll_back_from_canary(story)
             change_the_language(story)
