@@ -4,6 +4,7 @@ A pid alone is not enough: after a crash the system may have given it to a stran
 stranger is never signalled. The rollout-controller writes the same files for its predictors.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -58,7 +59,7 @@ class Processes:
             pid = _spawn(command, _environment(settings), log, result)
             process = psutil.Process(pid)
             if niceness:
-                process.nice(niceness)
+                _give_way(process, niceness)
             record = ProcessRecord(pid, process.create_time(), list(command), str(log))
             write_json(self._home.record(name), asdict(record))
         return record
@@ -154,6 +155,14 @@ def _spawn(
         raise Refused(
             f"{command[0]} cannot be started: {error.strerror}; its log would be {log}"
         ) from error
+
+
+def _give_way(process: psutil.Process, niceness: int) -> None:
+    process.nice(niceness)
+    # Linux may share the processors among sessions first (sched_autogroup), and then a process's
+    # own niceness counts within its session only. Where it does not, there is no such file.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(niceness))
 
 
 def _leader(record: ProcessRecord) -> psutil.Process | None:
