@@ -110,7 +110,8 @@ def fetch(kind: str) -> list[Fetched]:
         check=False,
     )
     if answer.returncode:
-        raise Unreachable(f"an answer from the cluster: {answer.stderr.strip()}")
+        reason = answer.stderr.strip().splitlines()[-1]  # the lines above repeat it
+        raise Unreachable(f"the cluster itself, {os.environ['KUBECONFIG']}: {reason}")
     items: list[Fetched] = json.loads(answer.stdout)["items"]
     return items
 

@@ -33,14 +33,16 @@ buildah() {
     --storage-driver overlay "$@"
 }
 
-python() {
+python() { # again only when how it is made has changed
   local container
   build_once python
+  [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || return 0
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$built/root.tar" / >/dev/null
   buildah config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin \
     --env LANG=C.UTF-8 --cmd python3 "$container"
   buildah commit --quiet --rm "$container" $python_image >/dev/null
+  echo "$built" >"$cache/buildah/python"
 }
 
 make_python() { # FOLDER: Debian's own Python 3.11, with as little around it as Debian can do with
