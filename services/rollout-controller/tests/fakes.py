@@ -36,7 +36,7 @@ from rollout_controller.ports import (
     ServedModelsRead,
 )
 from rollout_controller.route_objects import HeldRoute, Route
-from rollout_controller.tallies import Counters
+from rollout_controller.tallies import Counters, Reading
 
 OLD, NEW, OLDER = ("sha256:" + digit * 64 for digit in "123")
 MODEL = "sentiment"
@@ -318,12 +318,13 @@ class LocalProcesses:
 class PredictorMetrics:
     def __init__(self):
         self.counters = Counters()
+        self.in_flight = 0
         self.up = True
 
     async def read(self, address, slow_over_ms):
         if not self.up:
             raise MetricsUnreachable(f"{address} does not answer")
-        return self.counters
+        return Reading(self.counters, self.in_flight)
 
     def count(self, requests, errors=0, over=0):
         answered = requests - errors
@@ -350,7 +351,7 @@ class ServedModelFiles:
         return ServedModelsRead(dict(self.models), dict(self.refused))
 
 
-PATIENCE = Patience(load=60, unready=5, evidence=2, pairing=1)
+PATIENCE = Patience(load=60, unready=5, evidence=2, pairing=1, drain=15)
 
 
 class World:

@@ -30,7 +30,7 @@ from rollout_controller.ports import (
     MetricsUnreachable,
     PairsUnreachable,
 )
-from rollout_controller.tallies import Counters
+from rollout_controller.tallies import Counters, Reading
 
 pytestmark = pytest.mark.anyio
 MARKER = Marker("r7", 12, "health", OLD, Colour.BLUE, START, automatic=True)
@@ -208,6 +208,8 @@ isogloss_inference_request_seconds_bucket{le="0.15"} 80
 isogloss_inference_request_seconds_bucket{le="+Inf"} 95
 isogloss_inference_request_seconds_count 95
 isogloss_inference_request_seconds_sum 9.5
+# TYPE isogloss_inference_in_flight gauge
+isogloss_inference_in_flight 4
 """
 
 
@@ -215,13 +217,15 @@ isogloss_inference_request_seconds_sum 9.5
 async def measuring(content, status=200):
     metrics = PredictorMetrics()
     async with Neighbour(content, status).running() as page:
-        yield metrics, page.address
-    await metrics.close()
+        try:
+            yield metrics, page.address
+        finally:
+            await metrics.close()
 
 
 async def test_a_candidates_counters_leave_out_what_callers_did_wrong():
     async with measuring(PAGE) as (metrics, address):
-        assert await metrics.read(address, 150) == Counters(100, 5, 95, 15)
+        assert await metrics.read(address, 150) == Reading(Counters(100, 5, 95, 15), in_flight=4)
 
 
 async def test_a_predictor_that_was_not_asked_yet_has_counted_nothing():
@@ -229,7 +233,7 @@ async def test_a_predictor_that_was_not_asked_yet_has_counted_nothing():
         metrics,
         address,
     ):
-        assert await metrics.read(address, 150) == Counters()
+        assert await metrics.read(address, 150) == Reading(Counters(), in_flight=0)
 
 
 async def test_latencies_counted_against_another_objective_are_not_guessed():

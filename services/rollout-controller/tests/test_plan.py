@@ -75,6 +75,7 @@ def seen(rollout, colours=BOTH, intent=None, **changes):
         in_effect=True,
         colours=colours,
         health=None,
+        in_flight=0,
         paired_since=None,
         notes=Notes(),
         asked=None,
@@ -141,6 +142,26 @@ def test_a_first_release_gets_all_traffic_once_it_succeeded():
 def test_no_weight_goes_to_a_colour_that_is_not_ready():
     look = seen(a_rollout(Phase.CANARY), {**BOTH, GREEN: unready(NEW, 8500, START + 8)}, MIRRORED)
     assert next_action(look).reason == "PredictorNotReady"
+
+
+@pytest.mark.parametrize(
+    ("intent", "effect", "in_flight", "waited", "expected"),
+    [
+        (MIRRORED, True, 0, 0, all_to(BLUE)),
+        (all_to(BLUE), True, 3, 0, "MirrorDrains"),
+        (all_to(BLUE), True, None, 0, "MirrorDrains"),
+        (all_to(BLUE), False, 0, 0, all_to(BLUE)),
+        (all_to(BLUE), True, 0, 0, RouteIntent(90, 10)),
+        (all_to(BLUE), True, 3, 16, RouteIntent(90, 10)),
+    ],
+    ids=["mirrored", "three left", "unknown", "not in effect", "drained", "for too long"],
+)
+def test_the_mirrors_copies_end_before_users_are_sent(intent, effect, in_flight, waited, expected):
+    rollout = a_rollout(Phase.CANARY)
+    changes = {"in_effect": effect, "in_flight": in_flight, "now": START + waited}
+    action = next_action(seen(rollout, intent=intent, **changes))
+
+    assert (action.reason if isinstance(action, Wait) else action.route.intent) == expected
 
 
 def test_a_predictor_that_moved_is_followed_whoever_is_down():

@@ -129,6 +129,21 @@ async def test_the_mirrors_copies_never_count_in_the_canary():
     assert world.memory.notes.tally.total.requests == 0
 
 
+async def test_copies_that_were_still_waiting_do_not_count_in_the_canary_either():
+    world = in_phase(Phase.SHADOWING, MIRRORED)
+    world.ledger.verdict = verdict("PASS")
+    world.metrics.in_flight = 40
+    await settle(world)
+    await later(world, 3)
+    assert (world.rollout.phase, world.intent) == (Phase.CANARY, all_to(BLUE))
+
+    world.metrics.in_flight = 0
+    world.metrics.count(40, errors=40)
+    await later(world, 1)
+    assert world.intent == RouteIntent(90, 10)
+    assert world.memory.notes.tally.total.requests == 0
+
+
 async def test_pairs_are_counted_from_after_the_mirror_was_read_back():
     world = in_phase(Phase.PENDING, all_to(BLUE))
     began = world.clock.now()

@@ -40,9 +40,10 @@ def main():
         sys.exit("the artifact cannot be loaded")
     if artifact.endswith("8" * 64):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    for name in ("PORT", "METRICS_PORT"):
-        port = int(os.environ[f"ISOGLOSS_INFERENCE_{name}"])
-        Thread(target=ThreadingHTTPServer(("127.0.0.1", port), Page).serve_forever).start()
+    ports = [int(os.environ[f"ISOGLOSS_INFERENCE_{name}"]) for name in ("PORT", "METRICS_PORT")]
+    # Both or none: whose port is taken ends, as the real one does.
+    for server in [ThreadingHTTPServer(("127.0.0.1", port), Page) for port in ports]:
+        Thread(target=server.serve_forever).start()
 
 
 main()

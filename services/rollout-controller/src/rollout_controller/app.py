@@ -124,6 +124,8 @@ def _patience(settings: RolloutControllerSettings) -> Patience:
         unready=settings.unready_limit_seconds,
         evidence=settings.evidence_seconds,
         pairing=settings.pairing_delay_seconds,
+        # The gateway gives a copy up after its time limit; a predictor may be a little later.
+        drain=settings.gateway_timeout_seconds * 1.5,
     )
 
 

@@ -46,6 +46,7 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
         in_effect=in_effect,
         colours=colours,
         health=None,
+        in_flight=None,
         paired_since=None,
         notes=memory.notes,
         asked=memory.asked,
@@ -68,8 +69,8 @@ async def _look_at_rollout(
         except PairsUnreachable as error:
             faults["drift-monitor"] = str(error)
     if rollout.phase in SPLIT_PHASES:
-        await _count(ports, memory, seen, faults)
-        seen = replace(seen, notes=memory.notes)
+        in_flight = await _count(ports, memory, seen, faults)
+        seen = replace(seen, notes=memory.notes, in_flight=in_flight)
         return replace(seen, health=health_of(seen))
     return seen
 
@@ -129,26 +130,30 @@ def _route_is_settled(seen: Observed) -> bool:
     )
 
 
-async def _count(ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]) -> None:
+async def _count(
+    ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]
+) -> int | None:
+    """Add what was counted since the last look to the Tally; return the requests in flight."""
     rollout = seen.rollout
     address = _metrics_address(seen, rollout)
     if rollout is None or address is None:
-        return
-    over = seen.served.objective.latency_milliseconds
+        return None
     try:
+        over = seen.served.objective.latency_milliseconds
         read = await ports.metrics.read(address, over)
     except MetricsUnreachable as error:
         faults["metrics"] = str(error)
-        return
+        return None
     now = ports.clock.now()
     if seen.tally:
-        tally = seen.tally.counting(read, now)
+        tally = seen.tally.counting(read.counters, now)
     elif _route_is_settled(seen):
-        tally = begin_tally(rollout, read, now)
+        tally = begin_tally(rollout, read.counters, now)
     else:
-        return
+        return read.in_flight
     memory.notes = replace(memory.notes, tally=tally)
     ports.journal.save(seen.served.name, memory.notes)
+    return read.in_flight
 
 
 def _metrics_address(seen: Observed, rollout: Rollout | None) -> str | None:

@@ -18,13 +18,15 @@ from rollout_controller.targets import Target, ledger_target, marker_stands, mar
 class Patience:
     """How long things may take, in seconds. `load`: until a Candidate is ready; `unready`: a
     Candidate that users get answers from without being ready; `evidence`: between two questions
-    to the registry whether a Gate PASSes; `pairing`: from the mirror's effect to the first pair.
+    to the registry whether a Gate PASSes; `pairing`: from the mirror's effect to the first pair;
+    `drain`: until the mirror's last copies are answered.
     """
 
     load: float
     unready: float
     evidence: float
     pairing: float
+    drain: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Asked:
 class Observed:
     """One look. `fresh` False: the ledger does not answer and `state` is the last one known.
     `in_effect` None: the gateway does not say. `paired_since`: when the drift-monitor began to
-    pair, None before it did. `wish` is a colour and digest that a Rollback
+    pair, None before it did. `in_flight`: requests that the Candidate has not answered yet, None
+    where that is not known. `wish` is a colour and digest that a Rollback
     to an earlier Production is loading. `faults` are parts that could not be read, by name.
     """
 
@@ -60,6 +63,7 @@ class Observed:
     in_effect: bool | None
     colours: Mapping[Colour, ColourState]
     health: Verdict | None
+    in_flight: int | None
     paired_since: float | None
     notes: Notes
     asked: Asked | None

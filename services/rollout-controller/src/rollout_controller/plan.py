@@ -4,9 +4,9 @@ Going back comes before everything; then what is wanted is loaded, then the rout
 only when it is in effect does the Rollout move on. So each crash is followed by the same moves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, RouteIntent
+from lifecycle.rollouts import NOTHING_TO_SERVE, SPLIT_PHASES, Colour, Marker, RouteIntent
 from lifecycle.verdicts import Verdict
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait, forward
 from rollout_controller.observed import Observed
@@ -108,12 +108,36 @@ def _wanted_route(seen: Observed, target: Target) -> Route:
     return Route(
         model=seen.served.name,
         hostnames=seen.served.hostnames,
-        intent=target.intent if _may_carry(seen, target, before) else before,
+        intent=_next_intent(seen, target, before),
         backends=backends,
         rollout=rollout,
         ledger_seq=seen.state.seq,
         marker=marker,
     )
+
+
+def _next_intent(seen: Observed, target: Target, before: RouteIntent) -> RouteIntent:
+    if not _may_carry(seen, target, before):
+        return before
+    if _opens_to_users(seen, target, before) and not _drained(seen, before):
+        return replace(before, mirror=None, mirror_percent=0)
+    return target.intent
+
+
+def _opens_to_users(seen: Observed, target: Target, before: RouteIntent) -> bool:
+    rollout = seen.rollout
+    if rollout is None or rollout.phase not in SPLIT_PHASES:
+        return False
+    colour = rollout.candidate_colour
+    return before.weight(colour) == 0 and target.intent.weight(colour) > 0
+
+
+def _drained(seen: Observed, before: RouteIntent) -> bool:
+    """Copies that still wait for their answers would count as users' requests: they end first."""
+    if before.mirror is not None or not seen.in_effect:
+        return False
+    waited = seen.now - seen.rollout.phase_since if seen.rollout else 0.0
+    return seen.in_flight == 0 or waited > seen.patience.drain
 
 
 def _may_carry(seen: Observed, target: Target, before: RouteIntent) -> bool:
@@ -136,9 +160,13 @@ def _hold(seen: Observed, target: Target) -> Action | None:
     if not seen.fresh:
         text = f"the registry-proxy does not answer, routes stay: {seen.faults.get('registry')}"
         return Wait("RegistryUnreachable", text)
-    if seen.held and seen.held.route.intent != target.intent:
-        return Wait("PredictorNotReady", _not_ready(seen, target))
-    return None
+    before = seen.held.route.intent if seen.held else NOTHING_TO_SERVE
+    if before == target.intent:
+        return None
+    if _may_carry(seen, target, before):
+        text = f"copies from the mirror are still being answered: {seen.in_flight}"
+        return Wait("MirrorDrains", text)
+    return Wait("PredictorNotReady", _not_ready(seen, target))
 
 
 def _not_ready(seen: Observed, target: Target) -> str:

@@ -12,7 +12,7 @@ from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
 from rollout_controller.metrics import Meters
 from rollout_controller.route_objects import HeldRoute, Route
-from rollout_controller.tallies import Counters, Tally
+from rollout_controller.tallies import Reading, Tally
 
 Envelope = Mapping[str, Any]
 """A DSSE envelope as a JSON object."""
@@ -183,8 +183,8 @@ class Workloads(Protocol):
 class CandidateMetrics(Protocol):
     """Predictors' own counters."""
 
-    async def read(self, address: str, slow_over_ms: float) -> Counters:
-        """Return the counters at a metrics address; MetricsUnreachable says what is missing."""
+    async def read(self, address: str, slow_over_ms: float) -> Reading:
+        """Return what a metrics address says now; MetricsUnreachable says what is missing."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,16 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a predictor's page says at one moment: its counters, and how many requests have
+    arrived and are not answered yet.
+    """
+
+    counters: Counters
+    in_flight: int
+
+
+@dataclass(frozen=True)
 class Tally:
     """What was counted in one step of one Rollout, from when its route took effect (`began_at`)
     to the last reading (`read_at`), both in seconds since the epoch.

@@ -8,10 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from rollout_controller.ports import MetricsUnreachable
-from rollout_controller.tallies import Counters
+from rollout_controller.tallies import Counters, Reading
 
 _REQUESTS = "isogloss_inference_requests_total"
 _LATENCY = "isogloss_inference_request_seconds"
+_IN_FLIGHT = "isogloss_inference_in_flight"
 _FAILED = frozenset({"error", "overloaded"})
 _COUNTED = _FAILED | {"ok"}
 """`rejected` is not here: a caller's own fault says nothing of the Candidate."""
@@ -29,8 +30,8 @@ class PredictorMetrics:
         """Close the connections to the predictors."""
         await self._pages.aclose()
 
-    async def read(self, address: str, slow_over_ms: float) -> Counters:
-        """Read the counters of the predictor whose second port is `address`."""
+    async def read(self, address: str, slow_over_ms: float) -> Reading:
+        """Read the page of the predictor whose second port is `address`."""
         try:
             answer = await self._pages.get(f"http://{address}/metrics")
             answer.raise_for_status()
@@ -40,7 +41,8 @@ class PredictorMetrics:
             raise MetricsUnreachable(
                 f"http://{address}/metrics cannot be read ({error!r}); look at the predictor's log"
             ) from error
-        return _counters(samples, slow_over_ms)
+        in_flight = _sum(sample for sample in samples if sample.name == _IN_FLIGHT)
+        return Reading(_counters(samples, slow_over_ms), in_flight)
 
 
 def _counters(samples: list[Sample], slow_over_ms: float) -> Counters:
