@@ -149,7 +149,7 @@ def test_no_weight_goes_to_a_colour_that_is_not_ready():
     [
         (MIRRORED, True, 0, 0, all_to(BLUE)),
         (all_to(BLUE), True, 3, 0, "MirrorDrains"),
-        (all_to(BLUE), True, None, 0, "MirrorDrains"),
+        (all_to(BLUE), True, None, 16, "HealthUnknown"),
         (all_to(BLUE), False, 0, 0, all_to(BLUE)),
         (all_to(BLUE), True, 0, 0, RouteIntent(90, 10)),
         (all_to(BLUE), True, 3, 16, RouteIntent(90, 10)),

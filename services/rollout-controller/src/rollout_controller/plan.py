@@ -136,8 +136,9 @@ def _drained(seen: Observed, before: RouteIntent) -> bool:
     """Copies that still wait for their answers would count as users' requests: they end first."""
     if before.mirror is not None or not seen.in_effect:
         return False
-    waited = seen.now - seen.rollout.phase_since if seen.rollout else 0.0
-    return seen.in_flight == 0 or waited > seen.patience.drain
+    if seen.in_flight is None or seen.rollout is None:
+        return False  # what cannot be measured is not let near users
+    return seen.in_flight == 0 or seen.now - seen.rollout.phase_since > seen.patience.drain
 
 
 def _may_carry(seen: Observed, target: Target, before: RouteIntent) -> bool:
@@ -164,9 +165,16 @@ def _hold(seen: Observed, target: Target) -> Action | None:
     if before == target.intent:
         return None
     if _may_carry(seen, target, before):
-        text = f"copies from the mirror are still being answered: {seen.in_flight}"
-        return Wait("MirrorDrains", text)
+        return _not_drained(seen)
     return Wait("PredictorNotReady", _not_ready(seen, target))
+
+
+def _not_drained(seen: Observed) -> Wait:
+    if seen.in_flight is None:
+        text = f"the Candidate cannot be measured: {seen.faults.get('metrics')}"
+        return Wait("HealthUnknown", text)
+    text = f"{seen.in_flight} copies from the mirror are still being answered"
+    return Wait("MirrorDrains", text)
 
 
 def _not_ready(seen: Observed, target: Target) -> str:
