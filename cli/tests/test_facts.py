@@ -1,6 +1,6 @@
 import pytest
 
-from isogloss.demo.facts import rollbacks, rollout_ends
+from isogloss.demo.facts import offline_scores, rollbacks, rollout_ends
 
 
 def an_entry(kind, **body):
@@ -77,3 +77,13 @@ def test_every_rollout_is_told_once_with_how_it_ended():
         ("sha256:flipped", "ABORTED", "wrong"),
         ("sha256:bad", "ROLLED_BACK", "too slow"),
     ]
+
+
+def test_a_versions_score_is_the_one_its_verdict_names():
+    text = "macro_f1 on slice all: 0.9093 [0.9024, 0.9159] over 4,981, must be at least 0.8"
+    verdict = {"reasons": [{"text": text}, {"text": "macro_f1 on slice long: 0.9"}]}
+    moved = an_entry("transition", digest="sha256:good", after="STAGING", verdict=verdict)
+
+    assert offline_scores([moved, *ROLLED_BACK]) == {
+        "sha256:good": "0.9093 [0.9024, 0.9159] over 4,981"
+    }

@@ -1,5 +1,6 @@
 """What runs, what does not, why, and what to do: one row a process, one row a model."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from isogloss.connections import connect
 from isogloss.failures import Failure
 from isogloss.homes import Home
 from isogloss.launches import Launch, PlatformOptions, envoy_launch, platform_launches
+from isogloss.output import Table
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ def platform_status(home: Home) -> PlatformStatus:
     known = {launch.name for launch in launches}
     told += [_other_status(name, running) for name in running.names() if name not in known]
     return PlatformStatus(str(home.root), tuple(told), tuple(_models(home)))
+
+
+def address_table(ports: Mapping[str, int]) -> Table:
+    """Return where everything listens."""
+    shown = [name for name in ports if name != "predictors"]
+    return Table(("what", "address"), [(name, f"http://127.0.0.1:{ports[name]}") for name in shown])
 
 
 def _process_status(launch: Launch, running: Processes) -> ProcessStatus:

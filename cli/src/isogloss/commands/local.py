@@ -1,6 +1,5 @@
 """up, down, status, serve: the processes of the platform on this machine."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from isogloss.down import stop_platform
 from isogloss.launches import PlatformOptions
 from isogloss.output import Format, FormatOption, Table, say, short, show, show_table
 from isogloss.serve import serve_artifact
-from isogloss.status import PlatformStatus, platform_status
+from isogloss.status import PlatformStatus, address_table, platform_status
 from isogloss.up import start_platform
 
 PortOption = Annotated[
@@ -74,12 +73,6 @@ def serve(
 ) -> None:
     """Serve one artifact directory: one predictor, nothing else, until Ctrl-C."""
     raise typer.Exit(serve_artifact(ctx.obj, artifact, model, port))
-
-
-def address_table(ports: Mapping[str, int]) -> Table:
-    """Return where everything listens."""
-    shown = [name for name in ports if name != "predictors"]
-    return Table(("what", "address"), [(name, f"http://127.0.0.1:{ports[name]}") for name in shown])
 
 
 def _process_table(found: PlatformStatus) -> Table:

@@ -3,11 +3,17 @@
 from dataclasses import asdict
 from typing import Any
 
-from isogloss.commands.local import address_table
-from isogloss.demo.facts import RollbackFact, RolloutEnd, rollbacks, rollout_ends
+from isogloss.demo.facts import (
+    RollbackFact,
+    RolloutEnd,
+    offline_scores,
+    rollbacks,
+    rollout_ends,
+)
 from isogloss.demo.story import Story
 from isogloss.files import write_json
 from isogloss.output import Table
+from isogloss.status import address_table
 
 
 def sum_up(story: Story) -> dict[str, Any]:
@@ -15,39 +21,51 @@ def sum_up(story: Story) -> dict[str, Any]:
     entries = story.connections.registry.history(story.model)
     loads = story.loads.results()
     ends, back = rollout_ends(entries), rollbacks(entries, loads)
-    report = story.connections.registry.verify()
-    drift = story.connections.drift.drift(story.model)
-    state = story.connections.registry.model(story.model)
+    scores = offline_scores(entries)
+    versions = {
+        story.nickname(version["digest"]): {
+            **{key: version[key] for key in ("number", "digest", "stage")},
+            "macro_f1": scores.get(version["digest"]),
+        }
+        for version in story.connections.registry.model(story.model)["versions"]
+    }
     summary = {
         "model": story.model,
         "seconds": round(story.narrator.elapsed(), 1),
         "steps": story.narrator.to_list(),
-        "versions": {
-            story.nickname(v["digest"]): {k: v[k] for k in ("number", "digest", "stage")}
-            for v in state["versions"]
-        },
+        "versions": versions,
         "loads": loads,
         "rollouts": [asdict(end) for end in ends],
         "rollbacks": [asdict(fact) for fact in back],
         "denials": [entry["body"] for entry in entries if entry["kind"] == "denied"],
         "waivers": [entry["body"] for entry in entries if entry["kind"] == "waiver"],
-        "drift": drift,
-        "ledger": report,
+        "drift": story.connections.drift.drift(story.model),
+        "ledger": story.connections.registry.verify(),
     }
-    narrator = story.narrator
-    narrator.table("Load generator (its result files)", _load_table(story, loads))
-    narrator.table("Rollouts (the ledger)", _rollout_table(story, ends))
-    narrator.table("Rollbacks (decision: ledger; answers: load generator)", _back(story, back))
-    narrator.tell(
-        f"the ledger has {report['entries']} entries and is whole: {report['problem'] is None}"
-    )
-    narrator.table(
-        "Addresses (isogloss down stops them)",
-        address_table(dict(story.connections.addresses.ports)),
-    )
     if story.plan.summary:
         write_json(story.plan.summary, summary)
+    narrator = story.narrator
+    narrator.table("Versions (the ledger)", _version_table(versions))
+    narrator.table("Rollouts (the ledger)", _rollout_table(story, ends))
+    narrator.table("Load generator (its result files)", _load_table(story, loads))
+    narrator.table("Rollbacks (decision: ledger; answers: load generator)", _back(story, back))
+    _tell_ledger(story, summary["ledger"])
     return summary
+
+
+def _tell_ledger(story: Story, report: Any) -> None:
+    sound = "is whole" if report["problem"] is None else f"is broken: {report['problem']}"
+    story.narrator.tell(f"the ledger has {report['entries']} entries and {sound}")
+    addresses = address_table(story.connections.addresses.ports)
+    story.narrator.table("Addresses (isogloss down stops them)", addresses)
+
+
+def _version_table(versions: dict[str, Any]) -> Table:
+    rows = [
+        (name, str(held["number"]), held["stage"], held["macro_f1"] or "-")
+        for name, held in versions.items()
+    ]
+    return Table(("version", "number", "stage", "macro-F1 on the pinned test set"), rows)
 
 
 def _load_table(story: Story, loads: dict[str, Any]) -> Table:

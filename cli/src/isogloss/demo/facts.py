@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+_SCORE = "macro_f1 on slice all: "
 _ENDED = frozenset({"SUCCEEDED", "ABORTED", "ROLLED_BACK"})
 
 
@@ -70,6 +71,18 @@ def rollbacks(
         if entry["kind"] == "rollback":
             facts.append(_rollback(left, body, loads))
     return facts
+
+
+def offline_scores(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what the ledger's Verdicts say of each version's macro-F1 on the whole test set."""
+    scores = {}
+    for entry in entries:
+        body = entry["body"]
+        verdict = body.get("verdict") if entry["kind"] == "transition" else None
+        for reason in verdict["reasons"] if verdict else ():
+            if reason["text"].startswith(_SCORE):
+                scores[body["digest"]] = reason["text"].removeprefix(_SCORE).partition(", must")[0]
+    return scores
 
 
 def _rollback(
