@@ -1,8 +1,8 @@
 # Servers as background processes, each with a file of its process id (sourced after settings.sh).
 # shellcheck shell=bash
 
-born() { # PID: when that process began, so that a reused id is not taken for ours
-  cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null
+born() { # PID: when that process began, so that a reused id is not taken for ours; no zombie's
+  awk '$3 != "Z" {print $22}' "/proc/$1/stat" 2>/dev/null
 }
 
 running() { # NAME
