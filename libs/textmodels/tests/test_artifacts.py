@@ -239,7 +239,7 @@ def test_a_save_killed_at_any_point_leaves_the_whole_artifact_or_none(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["killed"]
 
 
-def test_serving_never_imports_tensorflow(artifact, fitted):
+def test_serving_imports_no_engine(artifact):
     script = (
         "import sys; from pathlib import Path; from textmodels.artifacts import load_artifact; "
         "load_artifact(Path(sys.argv[1]))[1].predict(['a fine film', '']); "
@@ -253,5 +253,4 @@ def test_serving_never_imports_tensorflow(artifact, fitted):
         check=True,
         timeout=60,
     )
-    loaded = {"keras_embedding": [], "tfidf_linear": ["scipy", "sklearn", "skops"]}
-    assert done.stdout.strip() == str(loaded[fitted.family])
+    assert done.stdout.strip() == "[]"

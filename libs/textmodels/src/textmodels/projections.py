@@ -31,6 +31,10 @@ class SparseProjection:
         self._columns = (draws % np.uint64(_BLOCK)).astype(np.uint8) + blocks
         self._signs = np.where(draws & np.uint64(0x80), 1, -1).astype(np.int8)
 
+    def rows(self) -> NDArray[np.uint8]:
+        """Return [features, 4]: each entry's column, plus 128 where its sign is minus."""
+        return self._columns | np.where(self._signs < 0, np.uint8(0x80), np.uint8(0))
+
     def project(
         self, indptr: NDArray[np.int32], indices: NDArray[np.int32], values: NDArray[np.floating]
     ) -> NDArray[np.float16]:
