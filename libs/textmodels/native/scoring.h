@@ -13,6 +13,12 @@
 #define PROJECTED 64 /* numbers that a text is projected to */
 #define ENTRIES 4    /* of them that each feature touches */
 
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
 enum { NORM_NONE, NORM_L1, NORM_L2 };
 
 typedef struct {
@@ -132,10 +138,13 @@ static size_t read_wide_words(const Model *model, Scratch *scratch, PyObject *te
     return count;
 }
 
-static inline size_t count_column(Scratch *scratch, size_t found, int32_t column)
+static inline size_t count_column(const Model *model, Scratch *scratch, size_t found,
+                                  int32_t column)
 {
-    if (scratch->counts[column]++ == 0)
+    if (scratch->counts[column]++ == 0) {
         scratch->found[found++] = (uint32_t)column;
+        PREFETCH(model->records + (size_t)column * (2 + model->outputs));
+    }
     return found;
 }
 
@@ -150,7 +159,7 @@ static size_t count_features(const Model *model, Scratch *scratch, size_t words,
         if (column == ABSENT)
             ++*unknown;
         else
-            found = count_column(scratch, found, column);
+            found = count_column(model, scratch, found, column);
     }
     for (size_t at = 1; at < words; at++) {
         int32_t first = scratch->words[at - 1], second = scratch->words[at];
@@ -162,7 +171,7 @@ static size_t count_features(const Model *model, Scratch *scratch, size_t words,
             continue;
         int32_t column = find_bigram(&model->bigrams, pair, hash);
         if (column != ABSENT)
-            found = count_column(scratch, found, column);
+            found = count_column(model, scratch, found, column);
     }
     return found;
 }

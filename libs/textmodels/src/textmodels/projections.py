@@ -33,7 +33,9 @@ class SparseProjection:
 
     def rows(self) -> NDArray[np.uint8]:
         """Return [features, 4]: each entry's column, plus 128 where its sign is minus."""
-        return self._columns | np.where(self._signs < 0, np.uint8(0x80), np.uint8(0))
+        minus = np.where(self._signs < 0, 0x80, 0).astype(np.uint8)
+        rows: NDArray[np.uint8] = self._columns | minus
+        return rows
 
     def project(
         self, indptr: NDArray[np.int32], indices: NDArray[np.int32], values: NDArray[np.floating]

@@ -6,6 +6,7 @@ served through scikit-learn; the training report says why.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from textmodels.verification import HOSTILE_TEXTS, VerificationError, require_sa
 # scikit-learn needs about 0.3 ms for each.
 _TEXTS_TO_VERIFY = 1_000
 
-_SUPPORTED = {
+_SUPPORTED: Mapping[str, Sequence[Any]] = {
     "analyzer": ["word"],
     "dtype": [np.float64],
     "norm": NORMS,
@@ -68,9 +69,7 @@ def compile_tables(predictor: TfidfPredictor) -> Tables:
     )
 
 
-def require_same_answers(
-    predictor: TfidfPredictor, tables: Tables, texts: Sequence[str]
-) -> None:
+def require_same_answers(predictor: TfidfPredictor, tables: Tables, texts: Sequence[str]) -> None:
     """Require that every scorer on this host answers as scikit-learn; else VerificationError."""
     expected = predictor.predict(texts)
     for scorer in SCORERS:
@@ -86,7 +85,7 @@ def _require_supported(vectoriser: TfidfVectorizer) -> None:
             raise VerificationError(f"there is no compiled form with {name}={value!r}")
 
 
-def _number_words(terms: Mapping[str, int]) -> dict[str, NDArray[np.generic]]:
+def _number_words(terms: Mapping[str, int]) -> dict[str, NDArray[Any]]:
     """Return the arrays that lead from words to columns."""
     split = {column: term.split(" ") for term, column in terms.items()}
     numbers = {word: number for number, word in enumerate(sorted(set(chain(*split.values()))))}

@@ -6,6 +6,7 @@ bit; it needs about 40 times as long.
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -66,7 +67,7 @@ class Scorer:
                 unknown += 1
             else:
                 counts[column] = counts.get(column, 0) + 1
-        for pair in zip(words, words[1:], strict=False):
+        for pair in pairwise(words):
             if pair in self._bigrams:
                 column = self._bigrams[pair]
                 counts[column] = counts.get(column, 0) + 1
@@ -99,7 +100,8 @@ class Scorer:
         rows = self._rows[columns]
         signed = np.array(values)[:, np.newaxis] * np.where(rows & 0x80, -1.0, 1.0)
         sums = np.bincount((rows & 0x7F).ravel(), signed.ravel(), minlength=PROJECTION_SIZE)
-        return sums * (0.5 / length)  # 0.5: the entries' common size
+        scale = 0.5 / length  # 0.5: the entries' common size
+        return np.multiply(sums, scale, dtype=np.float64)
 
 
 def _split(tables: Tables) -> list[str]:
