@@ -110,7 +110,9 @@ def time_forms(forms: Forms, count: int, rounds: int) -> dict[str, float]:
 
 
 def microseconds(score: Callable[[list[str]], Any], asked: Sequence[list[str]]) -> float:
-    """Return the CPU time of one call, on average over `asked`."""
+    """Return the CPU time of one call, on average over `asked`, once the caches are its own."""
+    for texts in asked[:200]:
+        score(texts)
     started = time.process_time()
     for texts in asked:
         score(texts)

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from textmodels.families.tfidf_linear import scorer_python
+from textmodels.families.tfidf_linear.scorer_python import Scorer as PythonScorer
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
 from textmodels.predictions import PROJECTION_SIZE, Predictions
 
@@ -32,14 +32,14 @@ class Scorer(Protocol):
         ...
 
 
-SCORERS: list[Callable[[Tables], Scorer]] = [scorer_python.Scorer]
+SCORERS: list[Callable[[Tables], Scorer]] = [PythonScorer]
 """The scorers there are on this host, the fastest first."""
 try:
-    from textmodels.families.tfidf_linear import _scorer
+    from textmodels.families.tfidf_linear._scorer import Scorer as CScorer
 except ImportError:
     pass  # no C compiler when it was installed: the twin gives the same numbers
 else:
-    SCORERS.insert(0, _scorer.Scorer)
+    SCORERS.insert(0, CScorer)
 
 
 class CompiledPredictor:
