@@ -10,15 +10,16 @@ BIN := $(VENV)/bin
 PYPROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) training-jobs/pyproject.toml cli/pyproject.toml
 MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
+SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test lint types check lock clean
+.PHONY: help setup demo test fuzz bench-scorer lint types check lock clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
 
-$(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS)
+$(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS) $(SCORER_SOURCES)
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: name one with PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot create $(VENV): install its venv module (Debian: apt-get install python3.11-venv), or free some disk" >&2; exit 1; }
@@ -26,6 +27,7 @@ $(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS)
 	@echo "installing what requirements-dev.txt pins into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt || { echo "uv could not install requirements-dev.txt: is a package index reachable from here, and is there disk left?" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@$(BIN)/python libs/textmodels/hatch_build.py
 	@touch $(SETUP_DONE)
 
 demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down stops it)
@@ -33,6 +35,12 @@ demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down
 
 test: setup ## every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
+	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
+
+bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
+	@$(BIN)/python benchmarks/scorer.py $(ARGS)
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check .

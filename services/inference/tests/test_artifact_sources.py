@@ -9,7 +9,7 @@ from inference.adapters.registry_proxy import RegistryProxy
 from inference.load import load_version
 from inference.ports import ArtifactRefused, ArtifactUnavailable
 
-FILES = ["manifest.json", "model.skops", "vocabulary.json"]
+FILES = ["manifest.json", "model.skops", "scorer.safetensors", "vocabulary.json"]
 
 
 @pytest.fixture

@@ -145,12 +145,14 @@ def _verified_files(directory: Path, manifest: Manifest) -> Iterator[tuple[str, 
 
 
 def _require_family_files(manifest: Manifest) -> None:
-    required = _family_of(manifest).FILE_NAMES
-    foreign = manifest.files.keys() - required - {REFERENCE_NAME}
+    family = _family_of(manifest)
+    required = family.FILE_NAMES
+    allowed = required | family.OPTIONAL_FILE_NAMES | {REFERENCE_NAME}
+    foreign = manifest.files.keys() - allowed
     if foreign:
         raise ArtifactError(
             f"{min(foreign)}: not a file a {manifest.family} artifact may hold "
-            f"({', '.join(sorted(required | {REFERENCE_NAME}))})"
+            f"({', '.join(sorted(allowed))})"
         )
     missing = required - manifest.files.keys()
     if missing:

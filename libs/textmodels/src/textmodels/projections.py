@@ -31,6 +31,12 @@ class SparseProjection:
         self._columns = (draws % np.uint64(_BLOCK)).astype(np.uint8) + blocks
         self._signs = np.where(draws & np.uint64(0x80), 1, -1).astype(np.int8)
 
+    def rows(self) -> NDArray[np.uint8]:
+        """Return [features, 4]: each entry's column, plus 128 where its sign is minus."""
+        minus = np.where(self._signs < 0, 0x80, 0).astype(np.uint8)
+        rows: NDArray[np.uint8] = self._columns | minus
+        return rows
+
     def project(
         self, indptr: NDArray[np.int32], indices: NDArray[np.int32], values: NDArray[np.floating]
     ) -> NDArray[np.float16]:

@@ -47,6 +47,8 @@ class Family(Protocol):
 
     FILE_NAMES: frozenset[str]
     """The files of its artifacts: all of them, always."""
+    OPTIONAL_FILE_NAMES: frozenset[str]
+    """Files that an artifact may have beside these."""
 
     def fit(self, training: Training, params: Mapping[str, Any]) -> Fitted:
         """Build a model; ValueError when a parameter is unknown or out of range."""

@@ -10,7 +10,9 @@ from typing import Any
 from textmodels.families.contract import Fitted, Training
 from textmodels.families.keras_embedding.files import FILE_NAMES, pack, unpack
 
-__all__ = ["FILE_NAMES", "fit", "pack", "unpack"]
+__all__ = ["FILE_NAMES", "OPTIONAL_FILE_NAMES", "fit", "pack", "unpack"]
+
+OPTIONAL_FILE_NAMES: frozenset[str] = frozenset()
 
 
 def fit(training: Training, params: Mapping[str, Any]) -> Fitted:

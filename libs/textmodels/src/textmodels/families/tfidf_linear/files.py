@@ -23,8 +23,8 @@ MODEL_NAME = "model.skops"
 
 # What training may choose. Everything else must be as we build it: a file that says
 # input="filename" would have the vectoriser open the files that texts name.
-_CHOSEN = {"analyzer", "ngram_range", "min_df", "max_features", "sublinear_tf", "dtype"}
-_ANALYZERS = {"word", "char", "char_wb"}
+_CHOSEN = {"ngram_range", "min_df", "max_features", "sublinear_tf", "use_idf", "dtype"}
+_CHOICES = {"analyzer": ("word", "char", "char_wb"), "norm": (None, "l1", "l2")}
 
 
 def pack_pipeline(predictor: TfidfPredictor) -> Mapping[str, bytes]:
@@ -56,11 +56,10 @@ def _require_our_vectoriser(vectoriser: Any, terms: int) -> None:
         raise ArtifactError(f"{MODEL_NAME}: its vectoriser is a {type(vectoriser).__name__}")
     expected = TfidfVectorizer(token_pattern=TOKEN_PATTERN).get_params()
     for name, value in vectoriser.get_params().items():
-        if name not in _CHOSEN and value != expected[name]:
+        if name not in _CHOSEN and value not in _CHOICES.get(name, (expected[name],)):
             raise ArtifactError(f"{MODEL_NAME}: its vectoriser has {name}={value!r}")
-    if vectoriser.analyzer not in _ANALYZERS:
-        raise ArtifactError(f"{MODEL_NAME}: its vectoriser has analyzer={vectoriser.analyzer!r}")
-    _require_numbers("idf", vectoriser.idf_, (terms,))
+    if vectoriser.use_idf:
+        _require_numbers("idf", vectoriser.idf_, (terms,))
 
 
 def _require_our_classifier(classifier: Any, terms: int, labels: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import normalize
 
 from textmodels.predictions import Predictions
 from textmodels.projections import SparseProjection
@@ -17,13 +18,14 @@ from textmodels.tokens import TOKEN_PATTERN, tokenise
 
 
 class TfidfPredictor:
-    """A fitted Pipeline of steps 'vectoriser' (L2-normalised rows) and 'classifier'."""
+    """A fitted Pipeline of steps 'vectoriser' and 'classifier'."""
 
     family = "tfidf_linear"
 
     def __init__(self, pipeline: Pipeline, labels: tuple[str, ...], projection_seed: int) -> None:
         self.pipeline = pipeline
         self.labels = labels
+        self.projection_seed = projection_seed
         self._vectoriser: TfidfVectorizer = pipeline.named_steps["vectoriser"]
         self._classifier = pipeline.named_steps["classifier"]
         self._projection = SparseProjection(len(self._vectoriser.vocabulary_), projection_seed)
@@ -42,6 +44,7 @@ class TfidfPredictor:
         with config_context(assume_finite=True, skip_parameter_validation=True):
             features = self._vectoriser.transform(texts)
             scores = self._classifier.predict_proba(features)
+        unit = features if self._vectoriser.norm == "l2" else normalize(features)
         tokens, unknown_shares = zip(*map(self._count, texts), strict=True)
         return Predictions(
             label_indices=scores.argmax(axis=1),
@@ -49,7 +52,7 @@ class TfidfPredictor:
             tokens=np.array(tokens, np.int32),
             out_of_vocabulary=np.array(unknown_shares, np.float32),
             truncated=np.zeros(len(texts), np.bool_),
-            projection=self._projection.project(features.indptr, features.indices, features.data),
+            projection=self._projection.project(unit.indptr, unit.indices, unit.data),
         )
 
     def _count(self, text: str) -> tuple[int, float]:

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from textmodels.families.contract import Fitted, Training
 from textmodels.families.params import complete_params
+from textmodels.families.tfidf_linear.compiling import compile_if_same
 from textmodels.families.tfidf_linear.predictor import TfidfPredictor
 from textmodels.tokens import TOKEN_PATTERN
 from textmodels.verification import HOSTILE_TEXTS, require_same_tokens
@@ -24,6 +25,8 @@ DEFAULTS: Mapping[str, Any] = {
     "min_df": 2,
     "max_features": 100_000,
     "sublinear_tf": True,
+    "use_idf": True,
+    "norm": "l2",  # or l1, none
     "C": 8.0,
     "max_iter": 500,
     "dtype": "float64",  # float32 halves the memory of many character n-grams
@@ -46,10 +49,11 @@ def fit_pipeline(training: Training, params: Mapping[str, Any]) -> Fitted:
         C=settings["C"], max_iter=settings["max_iter"], random_state=training.seed
     ).fit(features, np.asarray(training.label_indices))
     pipeline = Pipeline([("vectoriser", vectoriser), ("classifier", classifier)])
+    predictor = TfidfPredictor(pipeline, training.labels, training.seed)
     return Fitted(
         family="tfidf_linear",
         labels=training.labels,
-        predictor=TfidfPredictor(pipeline, training.labels, training.seed),
+        predictor=compile_if_same(predictor, training.texts, training.report),
         params={**settings, "seed": training.seed},
         training_log=[{"iterations": float(classifier.n_iter_.max())}],
         preprocessing=_describe_preprocessing(vectoriser),
@@ -66,6 +70,8 @@ def _build_vectoriser(settings: Mapping[str, Any]) -> TfidfVectorizer:
         min_df=settings["min_df"],
         max_features=settings["max_features"],
         sublinear_tf=settings["sublinear_tf"],
+        use_idf=settings["use_idf"],
+        norm=None if settings["norm"] == "none" else settings["norm"],
         token_pattern=TOKEN_PATTERN,
         dtype=np.dtype(settings["dtype"]).type,
     )

@@ -1,0 +1,232 @@
+# ruff: noqa: INP001 - a script, not a package
+"""Measures what scoring a text costs: the compiled form of tfidf_linear beside scikit-learn.
+
+The model is the example's, trained on its whole training part; the texts are its pinned test
+reviews, cut to 64 words for time and whole for sameness. Both forms are timed in turn in one
+process: CPU time, the least of several rounds over the same texts. Writes results/scorer.json
+and .md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from textmodels.families import FAMILIES, fit_family
+from textmodels.families.tfidf_linear.compiled_predictor import SCORERS, CompiledPredictor
+from textmodels.families.tfidf_linear.files import unpack_pipeline
+from textmodels.families.tfidf_linear.predictor import TfidfPredictor
+from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
+from textmodels.manifests import Manifest
+from training_jobs.check_data import prepare_project
+from training_jobs.dataset.prepared import TEST, TRAIN, directory_of, read_set
+from training_jobs.dataset.specs import load_spec
+from training_jobs.settings import TrainingSettings
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent / "examples" / "sentiment"
+COMMAND = "make bench-scorer"
+WORDS, BATCH = 64, 32
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One number with its limit, as every benchmark here reports it; no limit: for information."""
+
+    id: str
+    what: str
+    op: str
+    limit: float | None
+    value: float
+    met: bool | None
+    how: str = COMMAND
+
+
+@dataclass(frozen=True)
+class Forms:
+    """One model in both forms, and the texts of the test set."""
+
+    original: TfidfPredictor
+    tables: Tables
+    texts: Sequence[str]
+
+    def compiled(self, scorer: Callable[[Tables], Any] = SCORERS[0]) -> CompiledPredictor:
+        """Return the compiled form, scored by `scorer`."""
+        return CompiledPredictor(self.tables, self.original.labels, {}, scorer)
+
+
+def make_forms() -> Forms:
+    """Train the example's model, and read both forms from its packed files."""
+    spec, settings = load_spec(PROJECT), TrainingSettings()
+    lock = prepare_project(PROJECT, spec, settings)
+    directory = directory_of(settings.data, spec.name, spec.version)
+    train, test = (read_set(directory, lock, name) for name in (TRAIN, TEST))
+    fitted = fit_family("tfidf_linear", train.texts, train.labels, {}, 1, tell)
+    files = FAMILIES["tfidf_linear"].pack(fitted.predictor)
+    manifest = Manifest("tfidf_linear", fitted.labels, {}, 1, {}, {})
+    tables = Tables.from_bytes(files[TABLES_NAME], len(fitted.labels), 1)
+    return Forms(unpack_pipeline(files, manifest), tables, test.texts)
+
+
+def time_forms(forms: Forms, count: int, rounds: int) -> dict[str, float]:
+    """Return microseconds of CPU per text of 64 words, by way of scoring."""
+    long = [text.split() for text in forms.texts]
+    texts = [" ".join(words[:WORDS]) for words in long if len(words) >= WORDS][:count]
+    singles = [[text] for text in texts]
+    batches = [texts[at : at + BATCH] for at in range(0, len(texts) - BATCH + 1, BATCH)]
+    scorer, columns = SCORERS[0](forms.tables), one_row(forms.tables.labels)
+    projection = np.empty((1, 64))
+    compiled, twin = forms.compiled(), forms.compiled(SCORERS[-1])
+    sklearn = forms.original.pipeline.predict_proba
+    ways: dict[str, tuple[Callable[[list[str]], Any], list[list[str]], int]] = {
+        "scikit-learn, predict_proba": (sklearn, singles[:200], 1),
+        f"scikit-learn, predict_proba, {BATCH} at once": (sklearn, batches[:6], BATCH),
+        "scikit-learn, predict": (forms.original.predict, singles[:200], 1),
+        "scorer": (lambda text: scorer.score(text, *columns, None), singles, 1),
+        "scorer with projection": (
+            lambda text: scorer.score(text, *columns, projection),
+            singles,
+            1,
+        ),
+        "compiled, predict": (compiled.predict, singles, 1),
+        f"compiled, predict, {BATCH} at once": (compiled.predict, batches, BATCH),
+        "twin in Python, predict": (twin.predict, singles[:200], 1),
+    }
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for name, (score, asked, size) in ways.items():
+            best[name] = min(best[name], microseconds(score, asked) / size)
+    return best
+
+
+def microseconds(score: Callable[[list[str]], Any], asked: Sequence[list[str]]) -> float:
+    """Return the CPU time of one call, on average over `asked`, once the caches are its own."""
+    for texts in asked[:200]:
+        score(texts)
+    started = time.process_time()
+    for texts in asked:
+        score(texts)
+    return (time.process_time() - started) / len(asked) * 1e6
+
+
+def one_row(labels: int) -> tuple[np.ndarray[Any, Any], ...]:
+    """Return the arrays that one answer goes into."""
+    scores, label = np.empty((1, labels), np.float32), np.empty(1, np.int64)
+    return scores, label, np.empty(1, np.int32), np.empty(1, np.float32)
+
+
+def compare_forms(forms: Forms) -> dict[str, float]:
+    """Return how far the compiled answers are from scikit-learn's, over the whole test set."""
+    expected, found = forms.original.predict(forms.texts), forms.compiled().predict(forms.texts)
+    return {
+        "texts": len(forms.texts),
+        "flips": int((expected.label_indices != found.label_indices).sum()),
+        "difference": float(np.abs(expected.scores - found.scores).max()),
+        "projections": int((expected.projection != found.projection).any(axis=1).sum()),
+    }
+
+
+def to_bars(times: dict[str, float], sameness: dict[str, float]) -> list[Bar]:
+    """Return what is measured against what was promised, then the other ways for information."""
+    text = f"a text of {WORDS} words"
+    ratio = times["scikit-learn, predict_proba"] / times["scorer with projection"]
+    over = f"of {sameness['texts']:.0f} test reviews"
+    bars = [
+        at_most("scorer-us", f"us for {text}: scorer alone", 8, times["scorer"]),
+        at_most(
+            "scorer-projection-us",
+            f"us for {text}: scorer alone, with the projection",
+            8,
+            times["scorer with projection"],
+        ),
+        Bar("ratio", "scikit-learn's predict_proba / that", ">=", 100, ratio, ratio >= 100),
+        at_most("flips", f"labels {over} that differ", 0, sameness["flips"]),
+        at_most("difference", f"largest |dp| {over}", 1e-6, sameness["difference"]),
+        at_most("projections", f"projections {over} that differ", 0, sameness["projections"]),
+    ]
+    others = [
+        Bar(name, f"us for {text}: {name}", "", None, value, None) for name, value in times.items()
+    ]
+    return bars + others
+
+
+def at_most(name: str, what: str, limit: float, value: float) -> Bar:
+    """Return a bar that is met by any value up to the limit."""
+    return Bar(name, what, "<=", limit, value, value <= limit)
+
+
+def write(bars: Sequence[Bar], started: float) -> None:
+    """Write the results as JSON, and as a table to read."""
+    packages = ("numpy", "scikit-learn", "scipy")
+    document = {
+        "name": "scorer",
+        "commit": run_line("git", "-C", str(HERE), "rev-parse", "HEAD"),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "versions": {
+            "python": platform.python_version(),
+            "scorer": SCORERS[0].__module__,
+            **{package: version(package) for package in packages},
+        },
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started),
+        "bars": [asdict(bar) for bar in bars],
+    }
+    lines = ["# Scorer", "", f"`{COMMAND}`, {document['machine']}, {document['started']}.", ""]
+    lines += ["| what | value | bar |", "|---|---|---|"]
+    lines += [
+        f"| {bar.what} | {bar.value:.3g} | "
+        + ("" if bar.met is None else f"{bar.op} {bar.limit:g}: {'met' if bar.met else 'MISSED'}")
+        + " |"
+        for bar in bars
+    ]
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    (results / "scorer.json").write_text(json.dumps(document, indent=2) + "\n")
+    (results / "scorer.md").write_text("\n".join(lines) + "\n")
+    tell("\n".join(lines))
+
+
+def run_line(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def tell(line: str) -> None:
+    """Print progress and results."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Measure, write, and exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=1_000, help="how many are timed")
+    parser.add_argument("--rounds", type=int, default=10)
+    chosen = parser.parse_args()
+    started = time.time()
+    forms = make_forms()
+    bars = to_bars(time_forms(forms, chosen.texts, chosen.rounds), compare_forms(forms))
+    write(bars, started)
+    sys.exit(any(bar.met is False for bar in bars))
+
+
+if __name__ == "__main__":
+    main()
