@@ -13,19 +13,22 @@ python_image=docker.io/library/python:3.11-slim
 certificates=/etc/ssl/certs/ca-certificates.crt
 
 main() {
-  mkdir -p "$logs" "$cache"
+  make_folders
   case "${1:-}" in
-    python) need_builder && python ;;
-    build) need_builder && build "${@:2}" ;;
-    load) need_builder && load "$2" ;;
-    echo) build_once tools tools/go.mod tools/echo >&2 && echo "$built/echo.tar" ;;
-    *) sed -n 2,6p "$0" && exit 2 ;;
+    python | build | load)
+      need_root "tests/cluster/image.sh"
+      need_packages buildah mmdebstrap ca-certificates
+      "$@"
+      ;;
+    echo)
+      build_once tools tools/go.mod tools/echo >&2
+      echo "$built/echo.tar"
+      ;;
+    *)
+      sed -n 2,6p "$0"
+      exit 2
+      ;;
   esac
-}
-
-need_builder() {
-  need_root "tests/cluster/image.sh"
-  need_packages buildah mmdebstrap ca-certificates
 }
 
 buildah() {
@@ -35,7 +38,7 @@ buildah() {
 
 python() { # again only when how it is made has changed
   local container
-  build_once python
+  build_once python image.sh
   [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || return 0
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$built/root.tar" / >/dev/null

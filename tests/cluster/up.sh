@@ -28,8 +28,7 @@ main() {
     exec "${PYTHON:-python3}" "$cluster/check.py"
   fi
   need_root "make cluster-up"
-  [ -d "$root/.isogloss" ] || mkdir -m 700 "$root/.isogloss"
-  mkdir -p "$logs" "$home/bin" "$cache"
+  make_folders
   trap explain EXIT
   trap 'exit 130' INT
   lock
@@ -46,8 +45,9 @@ main() {
 explain() { # on every way out
   local status=$?
   [ -z "${SUDO_UID:-}" ] || chown -R "$SUDO_UID:${SUDO_GID:-}" "$root/.isogloss"
-  [ $status = 0 ] ||
-    fail "cluster-up stopped while: $doing. Logs: $logs. Run it again to go on, or make cluster-down to undo it."
+  [ $status != 0 ] || return 0
+  case $doing in building*) tail -n 5 "$logs/build.log" >&3 ;; esac
+  fail "cluster-up stopped while: $doing. Logs: $logs. Run it again to go on, or make cluster-down to undo it."
 }
 
 link_programs() {

@@ -6,16 +6,23 @@
 
 build_all() { # PART...: the optional parts wanted
   local part
-  build_once kubernetes hyperkube tools/go.mod tools/pause && kubernetes=$built
-  build_once wheels pins/wheels.txt && wheels=$built
-  build_once gateway pins/gateway pins/wheels.txt && gateway=$built
-  build_once kserve pins/kserve && kserve=$built
-  build_once tools tools/go.mod tools/echo && tools=$built
+  # Never `build_once ... && ...`: there, bash would go on after a command that fails.
+  build_once kubernetes hyperkube tools/go.mod tools/pause
+  kubernetes=$built
+  build_once wheels pins/wheels.txt
+  wheels=$built
+  build_once gateway pins/gateway pins/wheels.txt
+  gateway=$built
+  build_once kserve pins/kserve
+  kserve=$built
+  build_once tools tools/go.mod tools/echo
+  tools=$built
   for part in "$@"; do
     case $part in
-      monitoring) build_once monitoring pins/operator pins/prometheus && monitoring=$built ;;
-      metrics) build_once metrics pins/metrics-server && metrics=$built ;;
+      monitoring) build_once monitoring pins/operator pins/prometheus ;;
+      metrics) build_once metrics pins/metrics-server ;;
     esac
+    declare -g "$part=$built"
   done
 }
 

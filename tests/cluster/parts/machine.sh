@@ -12,7 +12,7 @@ claim_machine() { # refuses what cannot share a machine with us, clears what a d
     [ ! -d "$(owner)" ] || ! any_running ||
       fail "The cluster of another checkout runs on this machine. Take it down first: make -C $(owner) cluster-down"
     step "clearing what the cluster of $(owner) left"
-    undo_everything
+    (set +e +o pipefail && undo_everything) # goes on where nothing is left to undo
   fi
   mkdir -p "$state/pids" "$pki"
   echo "$root" >"$state/owner"

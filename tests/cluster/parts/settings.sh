@@ -61,6 +61,11 @@ need_packages() { # DEBIAN-PACKAGE...: installs what is missing
     >>"$logs/apt.log" 2>&1 </dev/null || fail "apt-get could not install $*: $logs/apt.log"
 }
 
+make_folders() {
+  [ -d "$root/.isogloss" ] || mkdir -m 700 "$root/.isogloss" # as the local platform makes it
+  mkdir -p "$logs" "$home/bin" "$cache"
+}
+
 lock() { # no two of these scripts at once; waits, since the other one ends by itself
   exec 9</var/lib # a folder that is always there: a lock file would be left behind
   flock --nonblock 9 && return
