@@ -9,6 +9,9 @@ from isogloss.jobs import run_job, start_job
 from isogloss.train import TrainingRequest, training_arguments
 
 _SECONDS = 8
+_DEAR = 8000
+"""Training rows of the dear version: enough to be better than the Keras one, in a third of the
+time that it would take for all."""
 _NICENESS = 2
 """Of the version that is needed next; the drills' get twice that. Much more, and on a machine with
 other work they would not be done when they are needed."""
@@ -21,7 +24,7 @@ def train_first(story: Story) -> Any:
     later = {
         "tfidf": TrainingRequest(project, "tfidf_linear", rows=rows),
         "flipped": TrainingRequest(project, "tfidf_linear", rows=rows, flip_labels=True),
-        "dear": TrainingRequest(project, "char_linear", rows=rows),
+        "dear": TrainingRequest(project, "char_linear", rows=min(rows or _DEAR, _DEAR)),
     }
     with story.narrator.step(3, f"Train keras_embedding (and, meanwhile, {', '.join(later)})"):
         for name, request in later.items():
