@@ -55,6 +55,11 @@ class Histogram:
         self._counts = [0] * len(self._edges)
         self._sum = 0.0
 
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(self._counts)
+
     def observe(self, seconds: float) -> None:
         """Count one observation in the first bucket whose edge is not below it."""
         self._counts[bisect_left(self._edges, seconds)] += 1
