@@ -264,7 +264,11 @@ def write(about: dict[str, Any], alone: dict[str, float]) -> None:
     """Write the results as data and to be read."""
     arms = {name: describe(arm) for name, arm in ARMS.items()}
     commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=HERE  # noqa: S607
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=HERE,  # noqa: S607
     )
     results = {
         "name": "serving-lane",

@@ -4,12 +4,12 @@ Both lanes read with this, so that they understand and refuse the same. Limits a
 work is done. No answer repeats what the caller sent.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
+import msgspec
 from pydantic import ValidationError
 
 from inference.metrics import Route
@@ -29,6 +29,7 @@ from servicekit.problems import Problem
 # Slices become labels of series and keys of sketches: short and plain, or not at all.
 _SLICE_VALUE = re.compile(r"[\w.:/ -]{1,64}", re.ASCII)
 _ERRORS_SHOWN = 10
+_encode = msgspec.json.Encoder().encode  # a tenth of the standard library's time
 
 
 class _Body(Protocol):
@@ -47,7 +48,7 @@ class Dialect:
 
     def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
         """Return the body of the answer."""
-        return json.dumps(self.render(asked, labelled)).encode()
+        return _encode(self.render(asked, labelled))
 
 
 PREDICT = Dialect("predict", PredictBody.model_validate_json, render_predict)
@@ -74,6 +75,8 @@ class Reader:
 
     def slices(self, named: Callable[[str], object]) -> dict[str, str]:
         """Return the slices that are taken from the caller, of those it gives by name."""
+        if not self._slices:
+            return {}
         given = {key: named(key) for key in self._slices}
         return {key: value for key, value in given.items() if _is_slice_value(value)}
 

@@ -96,8 +96,8 @@ class Lane:
             return None
         asked = self._reader.read(taken.body, dialect)
         predictions = predictor.predict(asked.texts)
-        manifest = self._desk.version.manifest
-        labelled = Labelled(self._model, manifest.digest, manifest.labels, predictions)
+        version = self._desk.version
+        labelled = Labelled(self._model, version.digest, version.manifest.labels, predictions)
         body = dialect.encode(asked, labelled)
         ids = name_request(headers.items(), self._new_id)
         slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
@@ -106,7 +106,7 @@ class Lane:
         started = taken.started
         exchange = Exchange(dialect.route, request_id, slices, started, asked.texts, predictions)
         self._desk.settle(exchange, "ok")
-        return Answer(_head(len(body), manifest.digest, ids), body)
+        return Answer(_head(len(body), version.digest, ids), body)
 
 
 class _LaneProtocol(HttpToolsProtocol):

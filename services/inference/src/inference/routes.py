@@ -5,7 +5,7 @@ predictor are answered before they come here, in `lane`.
 """
 
 from functools import partial
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -43,7 +43,7 @@ def install_server_pages(app: FastAPI, health: Health) -> None:
 
     @app.get("/v2")
     async def server_metadata() -> dict[str, Any]:
-        number = version("isogloss-inference")
+        number = metadata.version("isogloss-inference")
         return {"name": "isogloss-inference", "version": number, "extensions": []}
 
     @app.get("/v2/health/live")
@@ -101,8 +101,8 @@ class _Reception:
             asked = await self._read(request, dialect)
             exchange.slices = exchange.slices | self._reader.slices(asked.parameters.get)
             predictions = await self._desk.predict(exchange, asked.texts, partial(_gone, request))
-            manifest = self._desk.version.manifest
-            labelled = Labelled(model, manifest.digest, manifest.labels, predictions)
+            version = self._desk.version
+            labelled = Labelled(model, version.digest, version.manifest.labels, predictions)
             body = dialect.encode(asked, labelled)
             outcome = "ok"
         except Problem:
