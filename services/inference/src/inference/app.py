@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ from servicekit.process import Health, Listener, install_pages, run_apps
 
 _log = logging.getLogger(__name__)
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
+# A thread that scores or writes events gives the event loop its turn back within this time.
+_SWITCH_SECONDS = 0.001
 _FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
 
 _T = TypeVar("_T")
@@ -59,6 +62,7 @@ class Inference:
 
 def run(settings: InferenceSettings) -> None:
     """Serve until a signal; raises ArtifactRefused or FileRefused before any port is open."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     inference = compose(settings)
     prefix, host = "ISOGLOSS_INFERENCE_", settings.host
     listeners = [
