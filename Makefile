@@ -11,10 +11,10 @@ PYPROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) traini
 MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 
-.PHONY: help setup demo test lint types check lock clean
+.PHONY: help setup demo test lint types check lock bench-serving-lane clean
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
 
@@ -42,6 +42,9 @@ types: setup ## mypy, strict on every src
 	@$(BIN)/mypy
 
 check: lint types test ## all that a change must pass
+
+bench-serving-lane: setup ## what a prediction costs in each lane (benchmarks/results/serving-lane.md)
+	@$(BIN)/python benchmarks/serving_lane.py $(ARGS)
 
 lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py

@@ -341,6 +341,30 @@ def test_a_body_that_ends_early_is_not_answered_and_counts_once(artifact):
     assert [outcome for _, outcome, *_ in lanes[0][0].reported()] == ["rejected"]
 
 
+def test_a_caller_that_closes_its_half_at_once_counts_once_in_both_lanes(artifact):
+    async def acts(server):
+        said = await server.speak(GOOD, half_close=True)
+        while not server.events:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0.001)
+        return complete(said)
+
+    lanes = on_both(artifact, acts)
+
+    for server, said in lanes:
+        assert [head.split(b"\r\n")[0] for head, _ in said] in ([], [b"HTTP/1.1 200 OK"])
+        assert len(server.events) == 1
+
+
+def test_nonsense_behind_a_request_does_not_take_its_answer_in_the_fast_lane(artifact):
+    async def acts(server):
+        return complete(await server.speak(GOOD + b"\x00 nonsense\r\n\r\n", answers=2))
+
+    (_, said), (_, said_by_app) = on_both(artifact, acts)
+
+    assert [head[:12] for head, _ in said] == [b"HTTP/1.1 200", b"HTTP/1.1 400"]
+    assert [head[:12] for head, _ in said_by_app] == [b"HTTP/1.1 400"]
+
+
 def test_while_draining_every_answer_ends_its_connection(artifact):
     async def acts(server):
         server.health.drain()
