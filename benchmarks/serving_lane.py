@@ -65,6 +65,7 @@ class Round:
 
 
 ARMS = {
+    "floor": Arm("bare uvloop protocol, same bytes to all", "floor"),
     "bare": Arm("FastAPI + scikit-learn", "bare"),
     "app-tfidf": Arm("app, tfidf_linear", "tfidf_linear"),
     "app": Arm("app, numpy network", "keras_embedding"),
@@ -303,6 +304,8 @@ def bars() -> list[dict[str, Any]]:
     return [
         bar("lane", "CPU us a request of the lane, predictor not counted", "<=", 30,
             cpu["lane-null"]),
+        bar("lane-over-floor", "the same, less that of a bare protocol", "<=", 25,
+            cpu["lane-null"] - cpu["floor"]),
         bar("app-to-lane", "the same of the app over that of the lane", ">=", 5,
             cpu["app-null"] / cpu["lane-null"]),
         bar("bare-to-lane", "CPU of FastAPI + scikit-learn over lane and network", ">=", 10,

@@ -5,14 +5,17 @@
 stop. The weights of the models are random: what a request costs does not depend on their worth.
 """
 
+import asyncio
 import json
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -73,6 +76,8 @@ def main() -> None:
     os.sched_setaffinity(0, {asked["core"]})
     if asked["family"] == "bare":
         serve_scikit_learn(asked["port"])
+    elif asked["family"] == "floor":
+        uvloop.run(serve_floor(asked["port"]))
     else:
         serve_inference(asked)
 
@@ -99,6 +104,26 @@ class Body(BaseModel):
     """What that server is asked."""
 
     text: str
+
+
+async def serve_floor(port: int) -> None:
+    """Answer every packet with the same bytes: what a request costs before anything is done."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    async with await loop.create_server(Floor, "127.0.0.1", port):
+        await stopped.wait()
+
+
+class Floor(asyncio.Protocol):
+    """One connection of that server."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a request."""
+        self.transport = transport
+
+    def data_received(self, _data: bytes) -> None:
+        """Look at nothing."""
+        self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
 
 
 def serve_inference(asked: dict[str, object]) -> None:
