@@ -12,10 +12,10 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test fuzz bench-scorer lint types check lock clean
+.PHONY: help setup demo test fuzz bench-scorer bench-serving-lane lint types check lock clean
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
 
@@ -50,6 +50,9 @@ types: setup ## mypy, strict on every src
 	@$(BIN)/mypy
 
 check: lint types test ## all that a change must pass
+
+bench-serving-lane: setup ## what a prediction costs in each lane (benchmarks/results/serving-lane.md)
+	@$(BIN)/python benchmarks/serving_lane.py $(ARGS)
 
 lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py

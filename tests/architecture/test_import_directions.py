@@ -41,7 +41,16 @@ THIRD_PARTY = {
         "uvicorn",
         "uvloop",
     },
-    "inference": {"fastapi", "httpx", "msgpack", "numpy", "prometheus_client", "pydantic"},
+    "inference": {
+        "fastapi",
+        "httpx",
+        "msgpack",
+        "msgspec",
+        "numpy",
+        "prometheus_client",
+        "pydantic",
+        "uvicorn",
+    },
     "registry_proxy": {
         "fastapi",
         "httpx",

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import structlog
 import uvicorn
@@ -31,12 +31,16 @@ _SHARE_OF_GRACE_FOR_REQUESTS = 0.8  # the rest is for the app's own shutdown
 
 
 class Listener(NamedTuple):
-    """One app on one port; `setting` is what the sentence about a port in use names."""
+    """One app on one port; `setting` is what the sentence about a port in use names.
+
+    `http` is the protocol of its connections: uvicorn's own on httptools, or a subclass of it.
+    """
 
     app: ASGIApp
     host: str
     port: int
     setting: str = "the setting of the port"
+    http: type[asyncio.Protocol] | Literal["httptools"] = "httptools"
 
 
 class Health:
@@ -131,7 +135,7 @@ def run_apps(
     entries = [Listener(*each) for each in listeners]
     sockets = [_bind(entry) for entry in entries]
     for_requests = max(1, int(grace_seconds * _SHARE_OF_GRACE_FOR_REQUESTS))
-    configs = [_config(_CloseWhileDraining(each.app, health), for_requests) for each in entries]
+    configs = [_config(each, health, for_requests) for each in entries]
     servers = list(zip([_Server(config) for config in configs], sockets, strict=True))
     with asyncio.Runner(loop_factory=configs[0].get_loop_factory()) as runner:
         late = runner.run(_serve(servers, health, shutdown_delay_seconds, grace_seconds))
@@ -180,11 +184,11 @@ def _bind(listener: Listener) -> socket.socket:
     return opened
 
 
-def _config(app: ASGIApp, requests_seconds: int) -> uvicorn.Config:
+def _config(listener: Listener, health: Health, requests_seconds: int) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        _CloseWhileDraining(listener.app, health),
         loop="uvloop",
-        http="httptools",
+        http=listener.http,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -5,6 +5,7 @@ which is all it is for. It is not a language identifier, and short texts are oft
 """
 
 import re
+from itertools import repeat
 
 UNKNOWN_LANGUAGE = "und"
 
@@ -12,15 +13,17 @@ UNKNOWN_LANGUAGE = "und"
 _SAMPLE_CHARACTERS = 1_000
 _SAMPLE_TOKENS = 150
 
-_SCRIPTS = {
-    "cyrillic": re.compile("[\u0400-\u052f]"),
-    "arabic": re.compile("[\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff]"),
-    "cjk": re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"),
-    "greek": re.compile("[\u0370-\u03ff]"),
-    "hebrew": re.compile("[\u0590-\u05ff]"),
-    "devanagari": re.compile("[\u0900-\u097f]"),
-    "thai": re.compile("[\u0e00-\u0e7f]"),
+_RANGES = {
+    "cyrillic": "\u0400-\u052f",
+    "arabic": "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff",
+    "cjk": "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af",
+    "greek": "\u0370-\u03ff",
+    "hebrew": "\u0590-\u05ff",
+    "devanagari": "\u0900-\u097f",
+    "thai": "\u0e00-\u0e7f",
 }
+_SCRIPTS = {script: re.compile(f"[{letters}]") for script, letters in _RANGES.items()}
+_ANY_SCRIPT = re.compile(f"[{''.join(_RANGES.values())}]")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
 
 # A word in several lists counts for each; the languages are told apart by the rest.
@@ -51,7 +54,7 @@ _FUNCTION_WORDS = {
 def guess_language(text: str) -> str:
     """Name the language (en, de, fr, ...), else the script (cyrillic, cjk, ...), else 'und'."""
     sample = text[:_SAMPLE_CHARACTERS]
-    if not sample.isascii():
+    if not sample.isascii() and _ANY_SCRIPT.search(sample):
         script = _foreign_script(sample)
         if script is not None:
             return script
@@ -65,20 +68,21 @@ def _foreign_script(sample: str) -> str | None:
 
 
 def _language_of(sample: str) -> str:
-    counts = dict.fromkeys(_FUNCTION_WORDS, 0)
-    for token in sample.lower().split(maxsplit=_SAMPLE_TOKENS)[:_SAMPLE_TOKENS]:
-        for language in _LANGUAGES_OF_WORD.get(token, ()):
-            counts[language] += 1
-    first, second = sorted(counts, key=counts.__getitem__, reverse=True)[:2]
-    return first if counts[first] > counts[second] else UNKNOWN_LANGUAGE
+    tokens = sample.lower().split(maxsplit=_SAMPLE_TOKENS)[:_SAMPLE_TOKENS]
+    total = sum(map(_COUNTS_OF_WORD.get, tokens, repeat(0)))
+    counts = total.to_bytes(len(_LANGUAGES), "little")
+    most = max(counts)
+    return _LANGUAGES[counts.index(most)] if counts.count(most) == 1 else UNKNOWN_LANGUAGE
 
 
-def _invert(words_of: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    languages_of: dict[str, tuple[str, ...]] = {}
-    for language, words in words_of.items():
-        for word in words.split():
-            languages_of[word] = (*languages_of.get(word, ()), language)
-    return languages_of
+def _count_by_word() -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for position, language in enumerate(_LANGUAGES):
+        for word in set(_FUNCTION_WORDS[language].split()):
+            counts[word] = counts.get(word, 0) + (1 << 8 * position)
+    return counts
 
 
-_LANGUAGES_OF_WORD = _invert(_FUNCTION_WORDS)
+# A byte a language: a sum over a sample's words counts for all of them at once.
+_LANGUAGES = tuple(_FUNCTION_WORDS)
+_COUNTS_OF_WORD = _count_by_word()

@@ -7,8 +7,9 @@ and /readyz tells what is being waited for.
 import asyncio
 import contextlib
 import logging
+import os
+import sys
 import time
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.registry_proxy import RegistryProxy
 from inference.envelope import App, Envelope
 from inference.events import BatchWriter
+from inference.lane import Lane
 from inference.load import load_when_available
 from inference.metrics import Metrics
 from inference.ports import ArtifactRefused, ArtifactSource, Clock
@@ -39,6 +41,8 @@ from servicekit.process import Health, Listener, install_pages, run_apps
 
 _log = logging.getLogger(__name__)
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
+# A thread that scores or writes events gives the event loop its turn back within this time.
+_SWITCH_SECONDS = 0.001
 _FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
 
 _T = TypeVar("_T")
@@ -51,16 +55,18 @@ class Inference:
     predictions: FastAPI
     """The app behind `public`; its lifespan loads the version."""
     public: App
+    lane: Lane
     pages: FastAPI
     health: Health
 
 
 def run(settings: InferenceSettings) -> None:
     """Serve until a signal; raises ArtifactRefused or FileRefused before any port is open."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     inference = compose(settings)
     prefix, host = "ISOGLOSS_INFERENCE_", settings.host
     listeners = [
-        Listener(inference.public, host, settings.port, f"{prefix}PORT"),
+        Listener(inference.public, host, settings.port, f"{prefix}PORT", inference.lane.protocol()),
         Listener(inference.pages, host, settings.metrics_port, f"{prefix}METRICS_PORT"),
     ]
     run_apps(listeners, inference.health, settings.shutdown_delay_seconds)
@@ -80,7 +86,8 @@ def compose(settings: InferenceSettings) -> Inference:
     install_pages(predictions, life.health, None)
     install_pages(pages, life.health, life.metrics.registry)
     public = Envelope(predictions, life.source.digest, _new_id)
-    return Inference(predictions, public, pages, life.health)
+    lane = Lane(desk, settings, life.health, _new_id)
+    return Inference(predictions, public, lane, pages, life.health)
 
 
 class _Life:
@@ -133,6 +140,8 @@ class _Life:
             self.metrics.queue_seconds.observe,
         )
         self.serving.version = version
+        if getattr(version.predictor, "inline", False):
+            self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
         self.health.mark("model", None)
         _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
@@ -180,4 +189,4 @@ def _given(setting: _T | None) -> _T:
 
 
 def _new_id() -> str:
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

@@ -5,7 +5,7 @@ is minted where there is no gateway. A caller's own id is echoed as `x-client-re
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -13,10 +13,26 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-_REQUEST_ID = b"x-request-id"
-_CLIENT_REQUEST_ID = b"x-client-request-id"
+SLICE_HEADER = "x-slice-"
+
+REQUEST_ID = b"x-request-id"
+_IDS = (REQUEST_ID, b"x-client-request-id")
 # Ids are echoed, kept and joined on: nothing long, nothing that needs escaping.
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def name_request(
+    headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]
+) -> dict[bytes, bytes]:
+    """Return the headers that name a request on its answer; the request id is always there."""
+    ids = {
+        name: value
+        for name, value in headers
+        if name in _IDS and _PLAIN_ID.fullmatch(value) is not None
+    }
+    if REQUEST_ID not in ids:
+        ids[REQUEST_ID] = new_id().encode()
+    return ids
 
 
 class Envelope:
@@ -32,14 +48,9 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = {
-            name: value
-            for name, value in scope["headers"]
-            if name in (_REQUEST_ID, _CLIENT_REQUEST_ID) and _PLAIN_ID.fullmatch(value)
-        }
-        ids = given if _REQUEST_ID in given else given | {_REQUEST_ID: self._new_id().encode()}
+        ids = name_request(scope["headers"], self._new_id)
         headers = [self._version, *ids.items()]
-        scope["state"] = scope.get("state", {}) | {"request_id": ids[_REQUEST_ID].decode()}
+        scope["state"] = scope.get("state", {}) | {"request_id": ids[REQUEST_ID].decode()}
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

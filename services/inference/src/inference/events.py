@@ -7,7 +7,7 @@ row is measured and fingerprinted here and goes no further.
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
@@ -26,8 +26,7 @@ _NO_PROJECTION = np.zeros(PROJECTION_SIZE, np.float16)
 _PROJECTION_TYPE = np.dtype("<f2")
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """What happened to one text; `text` is empty when the request was refused before any was."""
 
     request_id: str

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,6 +31,11 @@ class LoadedVersion:
 
     manifest: Manifest
     predictor: Predictor
+
+    @cached_property
+    def digest(self) -> str:
+        """The manifest's digest, which is dear to compute and on every answer."""
+        return self.manifest.digest
 
 
 async def load_when_available(

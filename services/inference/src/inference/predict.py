@@ -14,7 +14,7 @@ from inference.load import LoadedVersion
 from inference.metrics import Metrics, Outcome, Route
 from inference.ports import Clock
 from inference.score import QueueClosed, ScoringQueue
-from textmodels.predictions import Predictions
+from textmodels.predictions import Predictions, Predictor
 
 Gone = Callable[[], Awaitable[None]]
 """Returns when the caller has closed the connection."""
@@ -43,9 +43,11 @@ class Serving:
     version: LoadedVersion | None = None
     queue: ScoringQueue | None = None
     reporter: EventReporter | None = None
+    inline: Predictor | None = None
+    """The version's predictor, where it is cheap enough to be asked on the event loop."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Exchange:
     """One request under way."""
 
@@ -72,6 +74,16 @@ class Desk:
             raise NotReady
         return self._serving.version
 
+    @property
+    def inline(self) -> Predictor | None:
+        """The predictor that may be asked on the event loop, once there is one."""
+        return self._serving.inline
+
+    @property
+    def steady(self) -> Callable[[], float]:
+        """The clock by which exchanges start."""
+        return self._clock.steady
+
     def open(self, route: Route, request_id: str, slices: dict[str, str]) -> Exchange:
         """Begin an exchange; `close` must follow."""
         self._metrics.in_flight.inc()
@@ -89,17 +101,22 @@ class Desk:
         except QueueClosed as closed:
             raise NotReady from closed
         exchange.texts, exchange.predictions = texts, predictions
-        self._metrics.texts.inc(len(texts))
-        self._metrics.tokens.inc(int(predictions.tokens.sum()))
         return predictions
 
     def close(self, exchange: Exchange, outcome: Outcome) -> None:
-        """Count and report what became of the exchange."""
-        seconds = self._clock.steady() - exchange.started
+        """Count and report what became of an exchange that was opened."""
         self._metrics.in_flight.dec()
-        self._metrics.observe_outcome(exchange.route, outcome)
+        self.settle(exchange, outcome)
+
+    def settle(self, exchange: Exchange, outcome: Outcome) -> None:
+        """Count and report what became of an exchange, opened or answered at once."""
+        metrics, seconds = self._metrics, self._clock.steady() - exchange.started
+        metrics.requests[exchange.route, outcome].inc()
         if outcome == "ok":
-            self._metrics.request_seconds.observe(seconds)
+            metrics.request_seconds.observe(seconds)
+        if exchange.predictions is not None:
+            metrics.texts.inc(len(exchange.texts))
+            metrics.tokens.inc(sum(exchange.predictions.tokens.tolist()))
         if self._serving.reporter is not None:
             self._serving.reporter.report(self._events(exchange, outcome, seconds))
 

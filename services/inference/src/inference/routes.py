@@ -1,60 +1,24 @@
-"""HTTP in and out: the prediction routes of three dialects, their limits, and the error table.
+"""HTTP in and out: the prediction routes of three dialects, and the error table.
 
-Limits are held before work is done: a body that is too large is refused by its length, a text
-before it is scored. No answer repeats what the caller sent.
+A body that is too large is refused by its length. Requests that need nothing but a cheap
+predictor are answered before they come here, in `lane`.
 """
 
-import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
-from typing import Any, Protocol, TypeGuard
+from importlib import metadata
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from pydantic import ValidationError
 
-from inference.metrics import Outcome, Route
+from inference.dialects import PREDICT, V1, V2, Dialect, Reader
+from inference.envelope import SLICE_HEADER
+from inference.metrics import Outcome  # noqa: TC001 - a plain import, as everywhere here
 from inference.predict import CallerGone, Desk, NotReady
-from inference.schemas import (
-    InferBody,
-    InstancesBody,
-    Labelled,
-    PredictBody,
-    TextRequest,
-    render_infer,
-    render_instances,
-    render_metadata,
-    render_predict,
-)
+from inference.schemas import Labelled, TextRequest, render_metadata
 from inference.score import QueueFull
 from inference.settings import InferenceSettings
 from servicekit.problems import Problem
 from servicekit.process import Health
-
-_SLICE_HEADER = "x-slice-"
-# Slices become labels of series and keys of sketches: short and plain, or not at all.
-_SLICE_VALUE = re.compile(r"[\w.:/ -]{1,64}", re.ASCII)
-_ERRORS_SHOWN = 10
-
-
-class _Body(Protocol):
-    """A request's body that has been understood."""
-
-    def request(self) -> TextRequest: ...
-
-
-@dataclass(frozen=True)
-class _Dialect:
-    route: Route
-    parse: Callable[[bytes], _Body]
-    render: Callable[[TextRequest, Labelled], dict[str, Any]]
-
-
-_PREDICT = _Dialect("predict", PredictBody.model_validate_json, render_predict)
-_V1 = _Dialect("v1", InstancesBody.model_validate_json, render_instances)
-_V2 = _Dialect("v2", InferBody.model_validate_json, render_infer)
 
 
 def install_prediction_routes(app: FastAPI, desk: Desk, settings: InferenceSettings) -> None:
@@ -63,15 +27,15 @@ def install_prediction_routes(app: FastAPI, desk: Desk, settings: InferenceSetti
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
-        return await reception.answer(request, _PREDICT, settings.model)
+        return await reception.answer(request, PREDICT, settings.model)
 
     @app.post("/v1/models/{model}:predict")
     async def predict_instances(request: Request, model: str) -> Response:
-        return await reception.answer(request, _V1, model)
+        return await reception.answer(request, V1, model)
 
     @app.post("/v2/models/{model}/infer")
     async def infer(request: Request, model: str) -> Response:
-        return await reception.answer(request, _V2, model)
+        return await reception.answer(request, V2, model)
 
 
 def install_server_pages(app: FastAPI, health: Health) -> None:
@@ -79,7 +43,7 @@ def install_server_pages(app: FastAPI, health: Health) -> None:
 
     @app.get("/v2")
     async def server_metadata() -> dict[str, Any]:
-        number = version("isogloss-inference")
+        number = metadata.version("isogloss-inference")
         return {"name": "isogloss-inference", "version": number, "extensions": []}
 
     @app.get("/v2/health/live")
@@ -122,23 +86,24 @@ class _Reception:
     def __init__(self, desk: Desk, settings: InferenceSettings) -> None:
         self._desk = desk
         self._settings = settings
+        self._reader = Reader(settings)
 
-    async def answer(self, request: Request, dialect: _Dialect, model: str) -> Response:
+    async def answer(self, request: Request, dialect: Dialect, model: str) -> Response:
         """Answer one request; every outcome is counted, also that of a fault."""
         exchange = self._desk.open(
             dialect.route,
             request.state.request_id,
-            self._slices(lambda key: request.headers.get(_SLICE_HEADER + key)),
+            self._reader.slices(lambda key: request.headers.get(SLICE_HEADER + key)),
         )
         outcome: Outcome = "error"
         try:
             _require_model(model, self._settings.model)
             asked = await self._read(request, dialect)
-            exchange.slices = exchange.slices | self._slices(asked.parameters.get)
+            exchange.slices = exchange.slices | self._reader.slices(asked.parameters.get)
             predictions = await self._desk.predict(exchange, asked.texts, partial(_gone, request))
-            manifest = self._desk.version.manifest
-            labelled = Labelled(model, manifest.digest, manifest.labels, predictions)
-            body = json.dumps(dialect.render(asked, labelled)).encode()
+            version = self._desk.version
+            labelled = Labelled(model, version.digest, version.manifest.labels, predictions)
+            body = dialect.encode(asked, labelled)
             outcome = "ok"
         except Problem:
             outcome = "rejected"
@@ -153,28 +118,9 @@ class _Reception:
             self._desk.close(exchange, outcome)
         return Response(body, media_type="application/json")
 
-    async def _read(self, request: Request, dialect: _Dialect) -> TextRequest:
+    async def _read(self, request: Request, dialect: Dialect) -> TextRequest:
         body = await _read_body(request, self._settings.body_limit_bytes)
-        try:
-            asked = dialect.parse(body).request()
-        except ValidationError as error:
-            raise _unfit(error) from error
-        self._check_texts(asked)
-        return asked
-
-    def _check_texts(self, asked: TextRequest) -> None:
-        most, longest = self._settings.texts_limit, self._settings.text_limit_characters
-        if len(asked.texts) > most:
-            raise _invalid(f"{len(asked.texts)} texts: at most {most} are taken at once")
-        for position, text in enumerate(asked.texts):
-            if len(text) > longest:
-                raise _invalid(f"text {position} has {len(text)} characters: at most {longest}")
-            if not text.strip():
-                raise _invalid(f"text {position} is empty")
-
-    def _slices(self, named: Callable[[str], object]) -> dict[str, str]:
-        given = {key: named(key) for key in self._settings.slices}
-        return {key: value for key, value in given.items() if _is_slice_value(value)}
+        return self._reader.read(body, dialect)
 
     def _too_busy(self) -> Problem:
         detail = (
@@ -206,22 +152,6 @@ async def _gone(request: Request) -> None:
         continue
 
 
-def _unfit(error: ValidationError) -> Problem:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        return Problem(400, "not-json", "Not JSON", faults[0]["msg"])
-    shown = [
-        {"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]}
-        for fault in faults[:_ERRORS_SHOWN]
-    ]
-    detail = "; ".join(f"{each['where']}: {each['what']}" for each in shown)
-    return Problem(422, "invalid-request", "Invalid request", detail, {"errors": shown})
-
-
-def _invalid(detail: str) -> Problem:
-    return Problem(422, "invalid-request", "Invalid request", detail)
-
-
 def _not_ready() -> Problem:
     detail = "The model is not served here now; /readyz says why."
     return Problem(503, "not-ready", "Not ready", detail, headers={"Retry-After": "1"})
@@ -235,7 +165,3 @@ def _require_model(asked: str, served: str) -> None:
 def _require_ready(health: Health) -> None:
     if not health.ready:
         raise _not_ready()
-
-
-def _is_slice_value(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _SLICE_VALUE.fullmatch(value) is not None

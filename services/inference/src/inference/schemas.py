@@ -35,7 +35,7 @@ class Labelled:
     @property
     def answers(self) -> list[str]:
         """The label of each text."""
-        return [self.labels[index] for index in self.predictions.label_indices]
+        return [self.labels[index] for index in self.predictions.label_indices.tolist()]
 
 
 class _Strict(BaseModel):

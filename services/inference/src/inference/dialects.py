@@ -1,0 +1,111 @@
+"""A body becomes a request for predictions, or the problem its caller is told of.
+
+Both lanes read with this, so that they understand and refuse the same. Limits are held before
+work is done. No answer repeats what the caller sent.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeGuard
+
+import msgspec
+from pydantic import ValidationError
+
+from inference.metrics import Route
+from inference.schemas import (
+    InferBody,
+    InstancesBody,
+    Labelled,
+    PredictBody,
+    TextRequest,
+    render_infer,
+    render_instances,
+    render_predict,
+)
+from inference.settings import InferenceSettings
+from servicekit.problems import Problem
+
+# Slices become labels of series and keys of sketches: short and plain, or not at all.
+_SLICE_VALUE = re.compile(r"[\w.:/ -]{1,64}", re.ASCII)
+_ERRORS_SHOWN = 10
+_encode = msgspec.json.Encoder().encode  # a tenth of the standard library's time
+
+
+class _Body(Protocol):
+    """A request's body that has been understood."""
+
+    def request(self) -> TextRequest: ...
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way to ask for predictions, and to be answered."""
+
+    route: Route
+    parse: Callable[[bytes | bytearray], _Body]
+    render: Callable[[TextRequest, Labelled], dict[str, Any]]
+
+    def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
+        """Return the body of the answer."""
+        return _encode(self.render(asked, labelled))
+
+
+PREDICT = Dialect("predict", PredictBody.model_validate_json, render_predict)
+V1 = Dialect("v1", InstancesBody.model_validate_json, render_instances)
+V2 = Dialect("v2", InferBody.model_validate_json, render_infer)
+
+
+class Reader:
+    """Reads requests within the limits that are set."""
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        self._most = settings.texts_limit
+        self._longest = settings.text_limit_characters
+        self._slices = settings.slices
+
+    def read(self, body: bytes | bytearray, dialect: Dialect) -> TextRequest:
+        """Return what is asked; raises Problem when it is not understood or over a limit."""
+        try:
+            asked = dialect.parse(body).request()
+        except ValidationError as error:
+            raise _unfit(error) from error
+        self._check_texts(asked)
+        return asked
+
+    def slices(self, named: Callable[[str], object]) -> dict[str, str]:
+        """Return the slices that are taken from the caller, of those it gives by name."""
+        if not self._slices:
+            return {}
+        given = {key: named(key) for key in self._slices}
+        return {key: value for key, value in given.items() if _is_slice_value(value)}
+
+    def _check_texts(self, asked: TextRequest) -> None:
+        if len(asked.texts) > self._most:
+            raise _invalid(f"{len(asked.texts)} texts: at most {self._most} are taken at once")
+        for position, text in enumerate(asked.texts):
+            if len(text) > self._longest:
+                said = f"text {position} has {len(text)} characters: at most {self._longest}"
+                raise _invalid(said)
+            if not text or text.isspace():
+                raise _invalid(f"text {position} is empty")
+
+
+def _unfit(error: ValidationError) -> Problem:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        return Problem(400, "not-json", "Not JSON", faults[0]["msg"])
+    shown = [
+        {"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]}
+        for fault in faults[:_ERRORS_SHOWN]
+    ]
+    detail = "; ".join(f"{each['where']}: {each['what']}" for each in shown)
+    return Problem(422, "invalid-request", "Invalid request", detail, {"errors": shown})
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(422, "invalid-request", "Invalid request", detail)
+
+
+def _is_slice_value(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _SLICE_VALUE.fullmatch(value) is not None
