@@ -129,8 +129,7 @@ class Floor(asyncio.Protocol):
 def serve_inference(asked: dict[str, object]) -> None:
     """Serve an artifact as `python -m inference` does, every feature on."""
     directory = Path(str(asked["directory"]))
-    if asked["inline"]:
-        EmbeddingPredictor.inline = True
+    EmbeddingPredictor.inline = asked["inline"]
     if asked["null"]:
         score_nothing()
     given: dict[str, object] = {

@@ -40,6 +40,7 @@ class FakePredictor:
 
     labels = ("negative", "positive")
     family = "fake"
+    inline = False
 
     def __init__(self):
         self.seen = []

@@ -58,6 +58,11 @@ class Predictor(Protocol):
         """The family's name in `textmodels.families.FAMILIES`."""
         ...
 
+    @property
+    def inline(self) -> bool:
+        """Whether a text costs less than handing it to another thread: some 100 us."""
+        ...
+
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score any texts: none, empty ones and odd Unicode included."""
         ...

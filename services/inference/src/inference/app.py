@@ -140,7 +140,7 @@ class _Life:
             self.metrics.queue_seconds.observe,
         )
         self.serving.version = version
-        if getattr(version.predictor, "inline", False):
+        if version.predictor.inline:
             self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
         self.health.mark("model", None)

@@ -40,6 +40,7 @@ class EmbeddingPredictor:
     """
 
     family = "keras_embedding"
+    inline = True
 
     def __init__(
         self,

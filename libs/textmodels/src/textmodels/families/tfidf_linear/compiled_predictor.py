@@ -49,6 +49,7 @@ class CompiledPredictor:
     """
 
     family = "tfidf_linear"
+    inline = True
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class TfidfPredictor:
     """A fitted Pipeline of steps 'vectoriser' and 'classifier'."""
 
     family = "tfidf_linear"
+    inline = False
 
     def __init__(self, pipeline: Pipeline, labels: tuple[str, ...], projection_seed: int) -> None:
         self.pipeline = pipeline
