@@ -127,7 +127,11 @@ def test_a_version_stopped_in_shadow_never_answers_a_user(summary):
 
 def test_a_version_that_is_worse_than_production_is_refused_with_the_interval(summary):
     keras = summary["versions"]["keras"]["digest"]
-    denied = [body for body in summary["denials"] if body.get("digest") == keras]
+    denied = [
+        body
+        for body in summary["denials"]
+        if body["asked"].get("transition", {}).get("digest") == keras
+    ]
 
     reasons = [r for body in denied for r in body["verdict"]["reasons"] if r["outcome"] != "PASS"]
     assert any("macro_f1_difference" in reason["text"] for reason in reasons)
