@@ -27,6 +27,7 @@ from inference.settings import InferenceSettings
 from textmodels.artifacts import save_artifact
 from textmodels.families import Fitted, fit_family
 from textmodels.families.keras_embedding.predictor import EmbeddingPredictor, Network
+from textmodels.families.tfidf_linear.compiled_predictor import CompiledPredictor
 from textmodels.predictions import Predictions
 
 WORDS, TERMS, TEXTS = 64, 20_000, 2_000
@@ -129,7 +130,7 @@ class Floor(asyncio.Protocol):
 def serve_inference(asked: dict[str, object]) -> None:
     """Serve an artifact as `python -m inference` does, every feature on."""
     directory = Path(str(asked["directory"]))
-    EmbeddingPredictor.inline = asked["inline"]
+    EmbeddingPredictor.inline = CompiledPredictor.inline = bool(asked["inline"])
     if asked["null"]:
         score_nothing()
     given: dict[str, object] = {

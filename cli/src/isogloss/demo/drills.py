@@ -76,7 +76,7 @@ def stop_in_shadow(story: Story) -> None:
 
 def roll_back_from_canary(story: Story) -> None:
     """A version that answers rightly and is too dear fails on real traffic, and goes by itself."""
-    with story.narrator.step(10, "Drill: the version a hundred times dearer, as traffic grows"):
+    with story.narrator.step(10, "Drill: the dear version, as traffic grows"):
         traffic = story.plan.traffic
         usual = LoadRequest("drill-dear", story.reviews, traffic.usual, feedback=True)
         growing = LoadRequest("drill-dear-more", story.reviews, traffic.usual)
