@@ -30,8 +30,10 @@ THIRD_PARTY = {
     "stats": {"numpy"},
     "textmodels": {"numpy", "safetensors", "sklearn", "skops", "keras", "scipy"},
     "servicekit": {
+        "aiohttp",
         "cryptography",
         "fastapi",
+        "kubernetes",
         "prometheus_client",
         "pydantic",
         "pydantic_core",
@@ -105,6 +107,7 @@ THIRD_PARTY = {
 VENDORS = {"mlflow", "envoy", "kubernetes", "sqlalchemy", "psutil"}
 """Behind one adapter file each; in the jobs and the command the file named here."""
 VENDOR_FILES_ELSEWHERE = {
+    "servicekit": {"kubernetes_api"},
     "training_jobs": {"adapters", "tracking"},
     "isogloss": {"platform", "processes"},
 }
