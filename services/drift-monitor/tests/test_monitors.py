@@ -1,5 +1,6 @@
 import numpy as np
 
+from drift_monitor.metrics import Metrics
 from drift_monitor.monitors import Monitor, Reading
 
 
@@ -48,3 +49,18 @@ def test_drift_after_a_quiet_day_is_another_finding():
     assert states[40].finding is None
     assert states[-1].finding == "found at 64"
     assert states[-1].began == 63 * 60.0
+
+
+def test_a_finding_is_shown_open_until_it_is_forgotten():
+    metrics, signal = Metrics(10.0), ("sentiment", "sha256:b", "all", "label")
+    labels = dict(zip(("model", "version", "slice", "detector"), signal, strict=True))
+
+    def shown(monitor):
+        metrics.observe_monitor(signal, monitor)
+        return metrics.registry.get_sample_value("isogloss_drift_monitor_finding_open", labels)
+
+    quiet = Monitor().step(reading(0.5))
+    assert shown(quiet) == 0
+    found = quiet.reported("f1")
+    assert shown(found) == 1
+    assert shown(run([0.5] * 25, found)[-1]) == 0

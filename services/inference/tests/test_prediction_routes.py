@@ -1,5 +1,6 @@
 import pytest
 
+from inference.metrics import Metrics
 from textmodels.artifacts import load_artifact
 
 TEXT = "a great and fine story"
@@ -225,3 +226,12 @@ def test_the_latency_objective_is_an_exact_bucket(started):
     running.post("/predict", {"text": TEXT})
 
     assert 'isogloss_inference_request_seconds_bucket{le="0.037"}' in running.metrics()
+    assert running.metrics()["isogloss_inference_objective_seconds"] == "0.037"
+
+
+def test_requests_slower_than_the_objective_are_counted():
+    metrics = Metrics(37)
+    for seconds in (0.036, 0.037, 0.0371, 2.0, 60.0):
+        metrics.request_seconds.observe(seconds)
+
+    assert metrics.registry.get_sample_value("isogloss_inference_slow_requests_total") == 3

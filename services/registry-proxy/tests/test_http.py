@@ -203,7 +203,9 @@ def test_a_broken_chain_is_found_at_the_start_and_makes_it_unready(world):
     connection.execute("UPDATE entries SET actor = 'somebody else' WHERE seq = 1")
     connection.commit()
     connection.close()
+    assert "isogloss_registry_ledger_broken 0.0" in world.get("/metrics", None).text
     world.start()
 
     assert world.get("/readyz", None).status_code == 503
+    assert "isogloss_registry_ledger_broken 1.0" in world.get("/metrics", None).text
     assert "entry 1 does not follow" in world.get("/v1/ledger/verify").json()["problem"]

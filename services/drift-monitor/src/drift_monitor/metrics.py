@@ -38,6 +38,7 @@ class Metrics:
         self.threshold = gauge("threshold", "What a CUSUM must cross to be a finding")
         self.threshold.set(threshold)
         self.findings = counter("findings_total", "New DriftFindings", *_SIGNAL)
+        self.open = gauge("finding_open", "1 while a DriftFinding of a signal lasts", *_SIGNAL)
 
     def observe_counted(self, counted: Counted) -> None:
         """Add what one transaction counted."""
@@ -65,3 +66,4 @@ class Metrics:
             self.cusum.labels(*signal).set(monitor.cusum.value)
             self.p_value.labels(*signal).set(monitor.last.p_value)
             self.window_n.labels(*signal).set(monitor.last.n)
+            self.open.labels(*signal).set(monitor.finding is not None)

@@ -60,6 +60,10 @@ class Histogram:
         """How many observations there were."""
         return sum(self._counts)
 
+    def above(self, edge: float) -> int:
+        """Return how many observations were above one of the edges."""
+        return sum(self._counts[bisect_left(self._edges, edge) + 1 :])
+
     def observe(self, seconds: float) -> None:
         """Count one observation in the first bucket whose edge is not below it."""
         self._counts[bisect_left(self._edges, seconds)] += 1
@@ -79,7 +83,8 @@ class Metrics(Collector):
         self.requests: dict[tuple[Route, Outcome], Tally] = {
             (route, outcome): Tally() for route in get_args(Route) for outcome in get_args(Outcome)
         }
-        self.request_seconds = Histogram([*_SECONDS, slo_milliseconds / 1000])
+        self._objective = slo_milliseconds / 1000
+        self.request_seconds = Histogram([*_SECONDS, self._objective])
         self.queue_seconds = Histogram(_SECONDS)
         self.in_flight = Tally()
         self.texts = Tally()
@@ -100,6 +105,11 @@ class Metrics(Collector):
         yield self._requests()
         said = "Time from a request's arrival to its answer, of requests with outcome ok"
         yield self.request_seconds.render(f"{_PREFIX}_request_seconds", said)
+        said = "Seconds that the latency objective allows"
+        yield GaugeMetricFamily(f"{_PREFIX}_objective_seconds", said, self._objective)
+        said = "Requests with outcome ok that took longer than the latency objective allows"
+        slow = self.request_seconds.above(self._objective)
+        yield CounterMetricFamily(f"{_PREFIX}_slow_requests", said, slow)
         said = "Time a request waited for the scorer, of requests that went through its queue"
         yield self.queue_seconds.render(f"{_PREFIX}_queue_seconds", said)
         said = "Requests for predictions that have arrived and are not answered"

@@ -71,7 +71,7 @@ def build(
     """
     parts = _open(settings, clock, open_runs)
     health = Health()
-    _check_chain(parts.ledger, health)
+    _check_chain(parts, health)
     app = FastAPI(title="isogloss registry-proxy", lifespan=_lifespan(parts), docs_url=None)
     app.include_router(ledger_routes(parts.registry, parts.tokens))
     app.include_router(rollout_routes(parts.registry, parts.tokens))
@@ -143,7 +143,8 @@ def _read_trust(path: Path, own: Signer) -> Trust:
         ) from error
 
 
-def _check_chain(ledger: SqliteLedger, health: Health) -> None:
-    report = ledger.verify()
+def _check_chain(parts: _Parts, health: Health) -> None:
+    report = parts.ledger.verify()
     health.mark("ledger", report.problem)
+    parts.metrics.ledger_broken.set(report.problem is not None)
     _log.info("ledger opened", extra=asdict(report))

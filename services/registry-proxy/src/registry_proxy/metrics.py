@@ -29,6 +29,11 @@ class RegistryMetrics:
             "Number of the last ledger entry written by this process.",
             registry=self.registry,
         )
+        self.ledger_broken = Gauge(
+            "isogloss_registry_ledger_broken",
+            "1 if the ledger's chain of hashes was broken when this process started, else 0.",
+            registry=self.registry,
+        )
         self._transitions = Counter(
             "isogloss_registry_transitions_total",
             "Moves of versions made, or requests denied: moved, FAIL, INCONCLUSIVE, refused.",

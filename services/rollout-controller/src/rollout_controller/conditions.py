@@ -44,6 +44,12 @@ def status_document(
     }
 
 
+def faults_of(memory: ModelMemory) -> set[str]:
+    """Return the conditions that are False and should not be; not progressing is no fault."""
+    conditions = _conditions(memory, memory.seen)
+    return {each.type for each in conditions if not each.status} - {"Progressing"}
+
+
 def _colour(state: ColourState | None) -> dict[str, Any]:
     if state is None:
         return {"digest": None, "ready": False, "address": None}

@@ -1,8 +1,22 @@
 """Every metric of this process, declared once. Predictors report their own."""
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from lifecycle.rollouts import Colour, Phase, RouteIntent
+from lifecycle.rollouts import Colour, Phase, Rollout, RouteIntent
+from lifecycle.served_models import ServedModel
+
+FAULTS = (
+    "Ready",
+    "RegistryReachable",
+    "GatewayInEffect",
+    "DriftMonitorReachable",
+    "CandidateMeasured",
+    "PolicyRead",
+    "Reconciled",
+)
+"""Conditions of the status document that nobody wants to see False."""
 
 
 class Meters:
@@ -20,6 +34,24 @@ class Meters:
             "isogloss_rollout_weight",
             "Percent of requests that the route sends to a colour",
             ["model", "colour"],
+            registry=self.registry,
+        )
+        self._since = self._of_model(
+            "phase_since_timestamp_seconds",
+            "When the present Phase or step began, seconds since the epoch; 0 without a Rollout",
+        )
+        self._paused = self._of_model("paused", "1 while the Rollout waits for a person, else 0")
+        self._unrecorded = self._of_model(
+            "marker_unrecorded", "1 while the route holds a Marker that the ledger has not, else 0"
+        )
+        self._error_ratio = self._of_model(
+            "objective_error_ratio", "Share of requests that the objective lets fail or be late"
+        )
+        self._bake = self._of_model("bake_seconds", "How long a new version bakes")
+        self._fault = Gauge(
+            "isogloss_rollout_fault",
+            "1 while this condition of the model's status is False, else 0",
+            ["model", "condition"],
             registry=self.registry,
         )
         self.rollbacks = Counter(
@@ -41,12 +73,30 @@ class Meters:
             registry=self.registry,
         )
 
-    def show(self, model: str, phase: Phase | None, intent: RouteIntent) -> None:
-        """Set the gauges of one model."""
+    def show(
+        self,
+        served: ServedModel,
+        rollout: Rollout | None,
+        intent: RouteIntent,
+        faults: Collection[str],
+        *,
+        unrecorded: bool,
+    ) -> None:
+        """Set the gauges of one model; `faults` are the conditions that are False."""
+        model, phase = served.name, rollout.phase if rollout else None
         for each in Phase:
-            self._phase.labels(model, each.value).set(1 if each is phase else 0)
+            self._phase.labels(model, each.value).set(each is phase)
         for colour in Colour:
             self._weight.labels(model, colour.value).set(intent.weight(colour))
+        for condition in FAULTS:
+            self._fault.labels(model, condition).set(condition in faults)
+        for automatic in ("true", "false"):
+            self.rollbacks.labels(model, automatic)  # a rise from nothing is no rise to Prometheus
+        self._since.labels(model).set(rollout.phase_since if rollout else 0)
+        self._paused.labels(model).set(rollout is not None and rollout.paused is not None)
+        self._unrecorded.labels(model).set(unrecorded)
+        self._error_ratio.labels(model).set(served.objective.error_ratio)
+        self._bake.labels(model).set(served.bake_seconds)
 
     def forget(self, model: str) -> None:
         """Drop the gauges of a model that is no longer served."""
@@ -54,3 +104,16 @@ class Meters:
             self._phase.remove(model, phase.value)
         for colour in Colour:
             self._weight.remove(model, colour.value)
+        for condition in FAULTS:
+            self._fault.remove(model, condition)
+        for gauge in (
+            self._since,
+            self._paused,
+            self._unrecorded,
+            self._error_ratio,
+            self._bake,
+        ):
+            gauge.remove(model)
+
+    def _of_model(self, name: str, said: str) -> Gauge:
+        return Gauge(f"isogloss_rollout_{name}", said, ["model"], registry=self.registry)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from lifecycle.rollouts import NOTHING_TO_SERVE, Colour
 from lifecycle.served_models import ServedModel
 from rollout_controller.act import act
+from rollout_controller.conditions import faults_of
 from rollout_controller.forward import Wait
 from rollout_controller.hostnames import refuse_hostnames
 from rollout_controller.memory import ModelMemory
@@ -90,12 +91,16 @@ class ModelLoop:
         _log.warning("not done", extra={"model": self.memory.served.name, "reason": text})
 
     async def _show(self) -> None:
-        seen, name = self.memory.seen, self.memory.served.name
-        rollout = self.memory.state.rollout if self.memory.state else None
-        intent = seen.held.route.intent if seen and seen.held else NOTHING_TO_SERVE
-        self._ports.meters.show(name, rollout.phase if rollout else None, intent)
-        async with self.memory.looked:
-            self.memory.looked.notify_all()
+        memory, seen = self.memory, self.memory.seen
+        self._ports.meters.show(
+            memory.served,
+            memory.state.rollout if memory.state else None,
+            seen.held.route.intent if seen and seen.held else NOTHING_TO_SERVE,
+            faults_of(memory),
+            unrecorded=seen is not None and seen.going_back,
+        )
+        async with memory.looked:
+            memory.looked.notify_all()
 
 
 def _said(action: Action) -> str:
