@@ -1,16 +1,18 @@
 """Who calls a service: bearer tokens and the roles they carry.
 
-The file holds hashes only, so reading it gives nobody a token. It is read again when it changes,
-so a caller is added or removed without a restart. People's identities (OIDC) are not here.
+On one machine a file names the callers. It holds hashes only, so reading it gives nobody a token,
+and it is read again when it changes, so a caller is added or removed without a restart. A cluster's
+callers are in `kubernetes_callers`. People's identities (OIDC) are not here.
 """
 
 import hashlib
 import hmac
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from fastapi import Request
@@ -18,10 +20,16 @@ from fastapi import Request
 from servicekit.problems import Problem
 
 _log = structlog.get_logger(__name__)
+_RETRY_AFTER = {"Retry-After": "2"}
+_Read = TypeVar("_Read")
 
 
 class FileRefused(Exception):
     """A token, caller or key file that must not be used, with the reason."""
+
+
+class CallersUnavailable(Exception):
+    """Whether a token is good cannot be found out now; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -32,52 +40,79 @@ class Caller:
     roles: frozenset[str]
 
 
-class TokenFile:
-    """The callers a service knows: `{"callers": [{"name", "roles", "sha256"}]}`, mode 0600.
+class Callers(Protocol):
+    """Those who may call this service."""
 
-    Every caller also has the role viewer. Raises `FileRefused` when built on a file that is
-    missing, open to others or malformed. If it becomes so later, that is logged and the callers
-    read before it stay.
+    async def find(self, token: str, roles: Collection[str]) -> Caller | None:
+        """Return whose token it is, None where it is nobody's.
+
+        The caller's roles are those of `roles` that it is known to have: one is enough to be let
+        in, so not all need to be asked for. Raises CallersUnavailable.
+        """
+        ...
+
+
+class WatchedFile(Generic[_Read]):
+    """What `read` makes of a file, read again when the file changes.
+
+    `read` raises `FileRefused`, also when this is built. If the file becomes unusable later, that
+    is logged and what was read before stays.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, read: Callable[[Path], _Read]) -> None:
         self._path = path
+        self._read = read
         self._seen = _stamp(path)
-        self._callers = _read_callers(path)
+        self._value = read(path)
 
-    def find(self, token: str) -> Caller | None:
-        """Return the caller of a token, taking the same time whichever it is."""
-        self._read_again_when_changed()
-        offered = hashlib.sha256(token.encode()).hexdigest()
-        same = [hmac.compare_digest(sha256, offered) for sha256, _ in self._callers]
-        return self._callers[same.index(True)][1] if any(same) else None
-
-    def _read_again_when_changed(self) -> None:
+    def current(self) -> _Read:
+        """Return what the file says now."""
         try:
             stamp = _stamp(self._path)
             if stamp != self._seen:
                 self._seen = stamp
-                self._callers = _read_callers(self._path)
+                self._value = self._read(self._path)
         except FileRefused as refused:
-            _log.error("callers not read again, those read before stay", reason=str(refused))
+            _log.error("file not read again, what was read before stays", reason=str(refused))
+        return self._value
 
 
-def caller_dependency(tokens: TokenFile, *roles: str) -> Callable[[Request], Awaitable[Caller]]:
+class TokenFile:
+    """Implements `Callers` on a file `{"callers": [{"name", "roles", "sha256"}]}`, mode 0600.
+
+    Every caller also has the role viewer. Raises `FileRefused` when built on a file that is
+    missing, open to others or malformed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = WatchedFile(path, _read_callers)
+
+    async def find(self, token: str, roles: Collection[str]) -> Caller | None:  # noqa: ARG002 - the file knows all of a caller's roles
+        """Return the caller of a token, taking the same time whichever it is."""
+        callers = self._file.current()
+        offered = hashlib.sha256(token.encode()).hexdigest()
+        same = [hmac.compare_digest(sha256, offered) for sha256, _ in callers]
+        return callers[same.index(True)][1] if any(same) else None
+
+
+def caller_dependency(callers: Callers, *roles: str) -> Callable[[Request], Awaitable[Caller]]:
     """Return a FastAPI dependency that yields the `Caller`, who has at least one of `roles`.
 
-    Without a known token it raises a 401 `Problem`, without a fitting role a 403.
+    Without a known token it raises a 401 `Problem`, without a fitting role a 403, and a 503 where
+    that cannot be found out.
     """
     needed = " or ".join(roles)
 
     async def require(request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        caller = tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        known = scheme.lower() == "bearer" and token.strip()
+        caller = await _find(callers, token.strip(), roles) if known else None
         if caller is None:
             detail = f"A bearer token of a caller with role {needed} is needed."
             challenge = {"WWW-Authenticate": "Bearer"}
             raise Problem(401, "unauthorized", "Unauthorized", detail, headers=challenge)
         if caller.roles.isdisjoint(roles):
-            has = ", ".join(sorted(caller.roles))
+            has = ", ".join(sorted(caller.roles)) or "none that counts here"
             detail = f"{caller.name} has role {has}; {needed} is needed."
             raise Problem(403, "forbidden", "Forbidden", detail)
         return caller
@@ -91,16 +126,41 @@ def read_token(path: Path) -> str:
 
 
 def read_owner_only(path: Path) -> str:
-    """Return the text of a file that only its owner can read; raises `FileRefused`."""
+    """Return the text of a file that nobody else can read; raises `FileRefused`."""
     try:
         with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode & 0o777
+            status = os.fstat(file.fileno())
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise FileRefused(f"{path} cannot be read: {error}.") from error
-    if mode & 0o077:
+    mode = status.st_mode & 0o777
+    if not is_private(mode, status.st_uid, os.geteuid()):
         raise FileRefused(f"{path} has mode {mode:04o}: run chmod 0600, others must not read it.")
     return text
+
+
+def is_private(mode: int, owner: int, reader: int) -> bool:
+    """Tell whether a file of this mode and owner is the reader's alone.
+
+    So are Secrets and tokens in a pod: root owns them and the pod's group (fsGroup) may read them,
+    since a process that is not root could not read a file of root's own.
+    """
+    if not mode & 0o077:
+        return True
+    return not mode & 0o037 and owner == 0 and reader != 0
+
+
+async def _find(callers: Callers, token: str, roles: Collection[str]) -> Caller | None:
+    try:
+        return await callers.find(token, roles)
+    except CallersUnavailable as unavailable:
+        raise Problem(
+            503,
+            "callers-unavailable",
+            "Callers unavailable",
+            str(unavailable),
+            headers=_RETRY_AFTER,
+        ) from unavailable
 
 
 def _stamp(path: Path) -> tuple[int, int]:
