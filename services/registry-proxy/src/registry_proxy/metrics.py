@@ -12,51 +12,48 @@ from lifecycle.ledger import EntryKind, LedgerEntry
 from lifecycle.verdicts import verdict_from_dict
 
 
+_PREFIX = "isogloss_registry"
+
+
 class RegistryMetrics:
     """The counters, in a registry of their own so that tests can build many."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._entries = Counter(
-            "isogloss_registry_entries_total",
-            "Ledger entries written, by kind.",
-            ["kind"],
-            registry=self.registry,
-        )
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"{_PREFIX}_{name}", text, labels, registry=registry)
+
+        self._entries = counter("entries_total", "Ledger entries written, by kind.", "kind")
         self._head = Gauge(
-            "isogloss_registry_head_seq",
+            f"{_PREFIX}_head_seq",
             "Number of the last ledger entry written by this process.",
-            registry=self.registry,
+            registry=registry,
         )
         self.ledger_broken = Gauge(
-            "isogloss_registry_ledger_broken",
+            f"{_PREFIX}_ledger_broken",
             "1 if the ledger's chain of hashes was broken when this process started, else 0.",
-            registry=self.registry,
+            registry=registry,
         )
-        self._transitions = Counter(
-            "isogloss_registry_transitions_total",
+        self._transitions = counter(
+            "transitions_total",
             "Moves of versions made, or requests denied: moved, FAIL, INCONCLUSIVE, refused.",
-            ["model", "outcome"],
-            registry=self.registry,
+            *("model", "outcome"),
         )
-        self._verdicts = Counter(
-            "isogloss_registry_gate_verdicts_total",
+        self._verdicts = counter(
+            "gate_verdicts_total",
             "Reasons that Gates gave in recorded Verdicts, by Gate and outcome.",
-            ["model", "gate", "outcome"],
-            registry=self.registry,
+            *("model", "gate", "outcome"),
         )
-        self.requests = Counter(
-            "isogloss_registry_requests_total",
-            "Requests answered, by route and status.",
-            ["route", "status"],
-            registry=self.registry,
+        self.requests = counter(
+            "requests_total", "Requests answered, by route and status.", "route", "status"
         )
         self.seconds = Histogram(
-            "isogloss_registry_request_seconds",
+            f"{_PREFIX}_request_seconds",
             "Seconds until the answer was complete, by route.",
             ["route"],
-            registry=self.registry,
+            registry=registry,
         )
 
     def observe_entries(self, entries: Sequence[LedgerEntry]) -> None:

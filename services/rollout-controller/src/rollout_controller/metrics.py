@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from lifecycle.rollouts import Colour, Phase, Rollout, RouteIntent
 from lifecycle.served_models import ServedModel
 
+_PREFIX = "isogloss_rollout"
+
 FAULTS = (
     "Ready",
     "RegistryReachable",
@@ -24,50 +26,35 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._phase = Gauge(
-            "isogloss_rollout_phase",
-            "1 for the Phase that the model's Rollout is in, else 0",
-            ["model", "phase"],
-            registry=self.registry,
+        self._phase = self._gauge(
+            "phase", "1 for the Phase that the model's Rollout is in, else 0", "phase"
         )
-        self._weight = Gauge(
-            "isogloss_rollout_weight",
-            "Percent of requests that the route sends to a colour",
-            ["model", "colour"],
-            registry=self.registry,
-        )
-        self._since = self._of_model(
+        self._since = self._gauge(
             "phase_since_timestamp_seconds",
             "When the present Phase or step began, seconds since the epoch; 0 without a Rollout",
         )
-        self._paused = self._of_model("paused", "1 while the Rollout waits for a person, else 0")
-        self._unrecorded = self._of_model(
+        self._paused = self._gauge("paused", "1 while the Rollout waits for a person, else 0")
+        self._weight = self._gauge(
+            "weight", "Percent of requests that the route sends to a colour", "colour"
+        )
+        self._unrecorded = self._gauge(
             "marker_unrecorded", "1 while the route holds a Marker that the ledger has not, else 0"
         )
-        self._error_ratio = self._of_model(
+        self._fault = self._gauge(
+            "fault", "1 while this condition of the model's status is False, else 0", "condition"
+        )
+        self._error_ratio = self._gauge(
             "objective_error_ratio", "Share of requests that the objective lets fail or be late"
         )
-        self._bake = self._of_model("bake_seconds", "How long a new version bakes")
-        self._fault = Gauge(
-            "isogloss_rollout_fault",
-            "1 while this condition of the model's status is False, else 0",
-            ["model", "condition"],
-            registry=self.registry,
+        self._bake = self._gauge("bake_seconds", "How long a new version bakes")
+        self.rollbacks = self._counter(
+            "rollbacks", "Rollouts given up by a route write, by whether anybody asked", "automatic"
         )
-        self.rollbacks = Counter(
-            "isogloss_rollout_rollbacks",
-            "Rollouts given up by a route write, by whether anybody asked",
-            ["model", "automatic"],
-            registry=self.registry,
-        )
-        self.errors = Counter(
-            "isogloss_rollout_reconcile_errors",
-            "Looks at a model that failed, by the part that did not answer",
-            ["model", "part"],
-            registry=self.registry,
+        self.errors = self._counter(
+            "reconcile_errors", "Looks that failed, by the part that did not answer", "part"
         )
         self.write_seconds = Histogram(
-            "isogloss_rollout_route_write_seconds",
+            f"{_PREFIX}_route_write_seconds",
             "Time from writing a route to reading back that it is in effect",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
             registry=self.registry,
@@ -106,14 +93,12 @@ class Meters:
             self._weight.remove(model, colour.value)
         for condition in FAULTS:
             self._fault.remove(model, condition)
-        for gauge in (
-            self._since,
-            self._paused,
-            self._unrecorded,
-            self._error_ratio,
-            self._bake,
-        ):
+        alone = (self._since, self._paused, self._unrecorded, self._error_ratio, self._bake)
+        for gauge in alone:
             gauge.remove(model)
 
-    def _of_model(self, name: str, said: str) -> Gauge:
-        return Gauge(f"isogloss_rollout_{name}", said, ["model"], registry=self.registry)
+    def _gauge(self, name: str, said: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", said, ["model", *labels], registry=self.registry)
+
+    def _counter(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", said, ["model", *labels], registry=self.registry)
