@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a script, not a package
 """Renews every pinned requirements file, and tells when one is stale.
 
-One resolution over all members becomes requirements-dev.txt; each deployable's own file is then
-resolved under it, so that there is one set of versions everywhere. Hashes are in, index addresses
-are not. Each file's first line carries the sha256 of what it was made from: `--check` compares
+One resolution over all members becomes requirements-dev.txt; each deployable's own file, and one
+more for each of its extras, is then resolved under it, so that there is one set of versions
+everywhere. Hashes are in, index addresses are not. Each file's first line carries the sha256 of what it was made from: `--check` compares
 only that, so it needs no network.
 """
 
@@ -17,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = "uv==0.13.9"
-"""Installs everything else, so it alone comes by pip: see requirements-setup.txt."""
+"""Installs everything else, so it comes by pip, with what builds the members' wheels: see
+requirements-setup.txt."""
+BUILD_BACKEND = "hatchling"
 HEADER = "# inputs-sha256: "
 _DEPENDENCY_KEYS = ("requires-python", "dependencies", "optional-dependencies")
 
@@ -36,7 +38,7 @@ def deployables() -> list[Path]:
 
 def inputs_sha256() -> str:
     """Hash what the resolutions depend on: who needs what, not how the tools are set up."""
-    wanted: dict[str, object] = {"uv": UV}
+    wanted: dict[str, object] = {"setup": [UV, BUILD_BACKEND]}
     for path in [ROOT / "pyproject.toml", *members()]:
         document = tomllib.loads(path.read_text())
         project = document.get("project", {})
@@ -52,7 +54,7 @@ def requirements_files() -> list[Path]:
     return [
         ROOT / "requirements-setup.txt",
         ROOT / "requirements-dev.txt",
-        *(path.with_name("requirements.txt") for path in deployables()),
+        *(output for path in deployables() for output, _ in _outputs(path)),
     ]
 
 
@@ -64,12 +66,22 @@ def stale_files() -> list[Path]:
 
 def renew() -> None:
     """Resolve and write every file; versions already pinned stay where they still fit."""
-    _compile(ROOT / "requirements-setup.txt", ["-"], UV)
     everything = [str(path) for path in members()]
     development = ROOT / "requirements-dev.txt"
-    _compile(development, [*everything, "--group", f"{ROOT / 'pyproject.toml'}:dev"])
+    group = f"{ROOT / 'pyproject.toml'}:dev"
+    _compile(development, [*everything, "--all-extras", "--group", group])
+    under = ["-c", str(development)]
+    _compile(ROOT / "requirements-setup.txt", ["-", *under], f"{UV}\n{BUILD_BACKEND}")
     for path in deployables():
-        _compile(path.with_name("requirements.txt"), [str(path), "-c", str(development)])
+        for output, extra in _outputs(path):
+            _compile(output, [str(path), *extra, *under])
+
+
+def _outputs(path: Path) -> list[tuple[Path, list[str]]]:
+    """Return the files of one deployable, each with the options that choose its extra."""
+    extras = tomllib.loads(path.read_text())["project"].get("optional-dependencies", {})
+    own = [(path.with_name("requirements.txt"), list[str]())]
+    return own + [(path.with_name(f"requirements-{x}.txt"), ["--extra", x]) for x in extras]
 
 
 def _compile(output: Path, arguments: list[str], stdin: str = "") -> None:

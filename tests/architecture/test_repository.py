@@ -13,11 +13,14 @@ MACHINE = re.compile(r"(?<![\w.])/(work|root|home)/[a-z.]")
 OWN_FILE = "tests/architecture/test_repository.py"
 REQUIREMENTS = [
     "requirements-dev.txt",
+    "requirements-setup.txt",
     "services/inference/requirements.txt",
+    "services/inference/requirements-sklearn.txt",
     "services/registry-proxy/requirements.txt",
     "services/drift-monitor/requirements.txt",
     "services/rollout-controller/requirements.txt",
     "training-jobs/requirements.txt",
+    "training-jobs/requirements-tensorflow.txt",
     "cli/requirements.txt",
 ]
 
@@ -72,3 +75,15 @@ def test_no_service_carries_the_training_stack(root, service):
     text = (root / "services" / service / "requirements.txt").read_text(encoding="utf-8")
     for heavy in ("mlflow", "tensorflow", "keras", "pandas", "matplotlib"):
         assert not re.search(rf"^{heavy}[\w-]*==", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "engine"),
+    [
+        ("services/inference/requirements.txt", "scikit-learn|scipy|skops"),
+        ("training-jobs/requirements.txt", "tensorflow|keras"),
+    ],
+)
+def test_what_a_lane_leaves_out_is_in_its_extra_alone(root, requirements, engine):
+    text = (root / requirements).read_text(encoding="utf-8")
+    assert not re.search(rf"^(?:{engine})[\w-]*==", text, re.MULTILINE)
