@@ -6,13 +6,16 @@ the cluster that KUBECONFIG names: whatever else a test calls, a pod calls it.
 
 import json
 import os
-import shutil
-import subprocess
-import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+
+from kube import eventually, kubectl
+from load import NAMESPACE as USERS_NAMESPACE
+from load import Users
+from release import Release
 
 collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 
@@ -30,27 +33,6 @@ RESTRICTED = {
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
-
-
-def kubectl(*arguments, document=None):
-    answer = subprocess.run(
-        [shutil.which("kubectl"), *arguments],
-        input=None if document is None else json.dumps(document),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0, f"kubectl {' '.join(arguments)}: {answer.stderr}"
-    return answer.stdout
-
-
-def eventually(seen, seconds=30):
-    """Ask again until the answer is truthy, since a cluster gets there in its own time."""
-    deadline = time.monotonic() + seconds
-    while not (answer := seen()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-    return answer
 
 
 def echo_container(name):
@@ -149,13 +131,17 @@ def host(namespace):
 
 
 @pytest.fixture(scope="session")
-def gateway_url():
+def gateway_address():
     namespace, name = GATEWAY.split("/")
     path = "jsonpath={.status.addresses[0].value}"
-    address = GATEWAY_ADDRESS or kubectl(
+    return GATEWAY_ADDRESS or kubectl(
         "get", f"gateways.gateway.networking.k8s.io/{name}", "-n", namespace, "-o", path
     )
-    return f"http://{address}/v1/models/any"
+
+
+@pytest.fixture(scope="session")
+def gateway_url(gateway_address):
+    return f"http://{gateway_address}/v1/models/any"
 
 
 @pytest.fixture(name="kubectl", scope="session")
@@ -172,3 +158,24 @@ def ask_until_true():
 def predictor():
     """The container of an InferenceService that echoes."""
     return {"name": "kserve-container", **echo_container("predictor")}
+
+
+@pytest.fixture(scope="session")
+def release():
+    """Isogloss, installed by its chart in a namespace of its own."""
+    installed = Release("isogloss-e2e", GATEWAY, Path(__file__).with_name("e2e-values.yaml"))
+    try:
+        installed.install()
+        yield installed
+    finally:
+        installed.uninstall()
+
+
+@pytest.fixture(scope="session")
+def users(gateway_address):
+    """Whoever sends texts, from a namespace of their own."""
+    metadata = {"name": USERS_NAMESPACE}
+    document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    kubectl("apply", "-f", "-", document=document)
+    yield Users(gateway_address, "sentiment.e2e.example")
+    kubectl("delete", "namespace", USERS_NAMESPACE, "--wait=false")

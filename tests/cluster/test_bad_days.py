@@ -1,0 +1,249 @@
+"""What goes wrong in a cluster: Production keeps answering, and the status says which object has
+which fault and what to do.
+
+Every test begins with a version in PRODUCTION and another in STAGING, under users' load, and
+leaves the same behind. The whole matrix over all phases is `make bench-cluster`.
+"""
+
+import json
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from kube import eventually, kubectl
+from sentiment import MODEL, apply_project, back_to_staging, served_model, staged
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def versions(release, users):
+    """A version in PRODUCTION and one in STAGING."""
+    apply_project(release, users.host, bakeSeconds=5)
+    production = release.production(MODEL)
+    if production is None:
+        release.roll_out(MODEL, staged(release, 1500).digest)
+        release.await_phase(MODEL, "SUCCEEDED")
+        production = release.production(MODEL)
+    return production, staged(release, 4000).digest
+
+
+@pytest.fixture
+def load(release, users, versions):
+    """Users' load while the day is bad; Production must have answered all of it."""
+    back_to_staging(release, versions[1])
+    running = users.start(60)
+    yield running
+    counts = running.stop()
+    assert counts["requests"] > 100
+    assert (counts["failures"], counts["not_sent"]) == (0, 0), counts
+
+
+@contextmanager
+def rolled_out(release, digest, phase):
+    """A Rollout of the version that has come to a phase; given up at the end."""
+    release.roll_out(MODEL, digest)
+    try:
+        yield release.await_phase(MODEL, phase)
+    finally:
+        path = f"/v1/models/{MODEL}/rollouts/current/abort"
+        release.asked("rollout-controller", "POST", path, {"reason": "the bad day is over"})
+        release.await_phase(MODEL, "ABORTED", "ROLLED_BACK", "SUCCEEDED")
+
+
+def says(release, *words):
+    """Wait until the status of the model says all of these words in its conditions."""
+
+    def said():
+        conditions = json.dumps(release.status(MODEL)["conditions"])
+        assert all(word in conditions for word in words), conditions
+        return conditions
+
+    return eventually(said, 120, every=1)
+
+
+def test_a_candidate_that_crash_loops_gets_no_traffic_and_is_named(release, users, versions, load):
+    starved = {"requests": {"memory": "24Mi"}, "limits": {"memory": "24Mi"}}
+    release.apply(served_model(users.host, bakeSeconds=5, resources=starved))
+    try:
+        with rolled_out(release, versions[1], "PENDING"):
+            says(release, "OOMKilled", f"{MODEL}-")
+    finally:
+        release.apply(served_model(users.host, bakeSeconds=5))
+    assert versions[1] not in load.counts()["versions"]
+
+
+def test_an_image_that_is_missing_is_named_and_production_is_left_alone(release, versions, load):
+    runtime = release.get("servingruntime", "isogloss")
+    image = runtime["spec"]["containers"][0]["image"]
+    set_image(release, "localhost/isogloss/inference:missing")
+    try:
+        with rolled_out(release, versions[1], "PENDING"):
+            says(release, "localhost/isogloss/inference:missing")
+    finally:
+        set_image(release, image)
+    assert versions[1] not in load.counts()["versions"]
+
+
+def set_image(release, image):
+    path = "/spec/containers/0/image"
+    patch = json.dumps([{"op": "replace", "path": path, "value": image}])
+    release.kubectl("patch", "servingruntime", "isogloss", "--type=json", f"--patch={patch}")
+
+
+def test_a_drain_is_held_up_by_the_disruption_budget_which_the_status_names(release, load):
+    (node, *others) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    if others:
+        pytest.skip("with several nodes a drain goes through; this is what one node does")
+    name = node["metadata"]["name"]
+    kubectl("cordon", name)
+    try:
+        evict_all(release)
+        says(release, name, "PodDisruptionBudget")
+    finally:
+        kubectl("uncordon", name)
+    eventually(lambda: release.status(MODEL)["conditions"] and all_ready(release), 120)
+    assert load.counts()["failures"] == 0
+
+
+def evict_all(release):
+    """Ask to evict every predictor, as a drain does; refusals are what a budget is for."""
+    for pod in release.get("pods", **{"isogloss.dev/model": MODEL})["items"]:
+        name = pod["metadata"]["name"]
+        metadata = {"name": name, "namespace": release.namespace}
+        document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        path = f"/api/v1/namespaces/{release.namespace}/pods/{name}/eviction"
+        try:
+            release.kubectl("create", "--raw", path, "-f", "-", document=document)
+        except AssertionError as refused:
+            assert "disruption budget" in str(refused)  # noqa: PT017 - any other refusal is a fault
+
+
+def all_ready(release):
+    conditions = {c["type"]: c["status"] for c in release.status(MODEL)["conditions"]}
+    return conditions["Ready"] == "True" and "False" not in {conditions.get("DrainBlocked", "True")}
+
+
+@pytest.mark.parametrize("phase", ["SHADOWING", "CANARY"])
+def test_a_rollout_goes_on_after_every_controller_was_killed(release, versions, load, phase):
+    release.roll_out(MODEL, versions[1])
+    release.await_phase(MODEL, phase)
+
+    kill(release, "rollout-controller")
+
+    release.await_phase(MODEL, "SUCCEEDED", seconds=240)
+    release.roll_back(MODEL, "back to where the test began")
+    assert load.counts()["failures"] == 0
+
+
+def kill(release, component):
+    labels = f"app.kubernetes.io/component={component}"
+    release.kubectl("delete", "pods", "-l", labels, "--grace-period=0", "--force")
+
+
+def test_going_back_needs_neither_the_registry_nor_the_drift_monitor(release, versions, load):
+    release.roll_out(MODEL, versions[1])
+    release.await_phase(MODEL, "CANARY", "BAKING", "SUCCEEDED")
+    with scaled_down(release, "registry-proxy", "drift-monitor"):
+        back = release.roll_back(MODEL, "both are down")
+        assert back["milliseconds"] < 1000
+        assert not back["recorded"]
+        says(release, "registry")
+    release.await_phase(MODEL, "ROLLED_BACK", seconds=120)
+    assert load.counts()["failures"] == 0
+
+
+@contextmanager
+def scaled_down(release, *components):
+    names = [f"deployment/{release.name}-{component}" for component in components]
+    release.kubectl("scale", *names, "--replicas=0")
+    gone = [f"app.kubernetes.io/component={component}" for component in components]
+    for label in gone:
+        release.kubectl("wait", "--for=delete", "pods", "-l", label, "--timeout=60s")
+    try:
+        yield
+    finally:
+        release.kubectl("scale", *names, "--replicas=1")
+        for name in names:
+            release.kubectl("rollout", "status", name, "--timeout=120s")
+
+
+def test_a_route_that_was_edited_by_hand_is_put_back(release, versions, load):
+    with rolled_out(release, versions[1], "SHADOWING"):
+        before = weights(release)
+        edited = {"spec": {"rules": [{**before[0], "filters": []}, *before[1:]]}}
+        swap(edited["spec"]["rules"][0]["backendRefs"])
+        patch = json.dumps(edited)
+        release.kubectl("patch", "httproute", MODEL, "--type=merge", f"--patch={patch}")
+
+        eventually(lambda: shares(release) == shares_of(before), 15)
+    assert load.counts()["failures"] == 0
+
+
+def weights(release):
+    return release.get("httproute", MODEL)["spec"]["rules"]
+
+
+def shares(release):
+    return shares_of(weights(release))
+
+
+def shares_of(rules):
+    return {ref["name"]: ref.get("weight", 1) for rule in rules for ref in rule["backendRefs"]}
+
+
+def swap(references):
+    for reference in references:
+        reference["weight"] = 100 - reference.get("weight", 1)
+
+
+def test_a_mirrored_candidate_that_is_deleted_by_hand_costs_no_answer(release, versions, load):
+    with rolled_out(release, versions[1], "SHADOWING") as status:
+        colour = next(c for c, each in status["colours"].items() if each["digest"] == versions[1])
+        release.kubectl("delete", "inferenceservice", f"{MODEL}-{colour}", "--wait=true")
+        time.sleep(5)
+        assert load.counts()["failures"] == 0
+        eventually(lambda: release.status(MODEL)["colours"][colour]["ready"], 120, every=1)
+
+
+def test_of_several_controllers_one_acts_and_another_takes_over(release, versions, load):
+    lease = f"{release.name}-rollout-controller"
+    release.kubectl("scale", f"deployment/{lease}", "--replicas=3")
+    release.kubectl("rollout", "status", f"deployment/{lease}", "--timeout=120s")
+    holder = release.get("lease", lease)["spec"]["holderIdentity"]
+    release.roll_out(MODEL, versions[1])
+    release.await_phase(MODEL, "SHADOWING", "CANARY")
+
+    release.kubectl("delete", "pod", holder, "--grace-period=0", "--force")
+
+    def taken_over():
+        return release.get("lease", lease)["spec"]["holderIdentity"] not in (holder, "", None)
+
+    eventually(taken_over, 60)
+    release.await_phase(MODEL, "SUCCEEDED", seconds=240)
+    release.roll_back(MODEL, "back to where the test began")
+    release.kubectl("scale", f"deployment/{lease}", "--replicas=2")
+    assert load.counts()["failures"] == 0
+
+
+def test_a_quota_that_is_exceeded_is_named(release, versions, load):
+    pods = len(release.get("pods")["items"])
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "narrow"}}
+    release.apply({**quota, "spec": {"hard": {"pods": str(pods)}}})
+    try:
+        with rolled_out(release, versions[1], "PENDING"):
+            says(release, "quota")
+    finally:
+        release.kubectl("delete", "resourcequota", "narrow")
+    assert load.counts()["failures"] == 0
+
+
+def test_with_the_gateways_control_plane_killed_users_are_answered(release, load):
+    where = ("--namespace", "envoy-gateway", "-l", "control-plane=envoy-gateway")
+    kubectl("delete", "pods", *where, "--grace-period=0", "--force")
+    before = load.counts()["requests"]
+
+    eventually(lambda: load.counts()["requests"] > before + 300, 30)
+    assert load.counts()["failures"] == 0
+    kubectl("rollout", "status", "deployment/envoy-gateway", "-n", "envoy-gateway")
