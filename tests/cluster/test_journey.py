@@ -7,16 +7,24 @@ import json
 import time
 
 import pytest
+
 from kube import KubectlRefused, eventually
-from sentiment import MODEL, apply_project, evaluate, promote, roll_out, served_model, staged, train
-from sentiment import waive
+from sentiment import (
+    MODEL,
+    apply_project,
+    evaluate,
+    promote,
+    roll_out,
+    served_model,
+    staged,
+    train,
+    waive,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 OTHER_DOMAIN = "/work/.isogloss/data/imdb-reviews-1.0.0/other-domain.parquet"
 PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus-operated:9090/proxy"
-    "/api/v1/namespaces/monitoring/services/prometheus-operated:9090/proxy/api/v1/query"
-)
 
 
 @pytest.fixture(scope="module")

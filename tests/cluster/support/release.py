@@ -56,7 +56,7 @@ class Release:
     def upgrade(self, *options, chart=CHARTS / "isogloss"):
         """Install or upgrade the chart, and wait until everything is rolled out."""
         gateway = dict(zip(("namespace", "name"), self.gateway.split("/"), strict=True))
-        given = ["--values", str(self.values), "--set", f"image.registry={_registry()}"]
+        given = ["--values", str(self.values), "--set", f"image.repository={REPOSITORY}"]
         given += [part for key in gateway for part in ("--set", f"gateway.{key}={gateway[key]}")]
         wait = ("--wait", "--timeout", "6m")
         helm("upgrade", "--install", self.name, str(chart), *self._where(), *given, *wait, *options)
@@ -177,10 +177,6 @@ class Release:
 
 def _object(version, kind, metadata):
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
-
-
-def _registry():
-    return REPOSITORY.rpartition("/")[0]
 
 
 def _set(container, name, value):
