@@ -8,19 +8,16 @@ and .md.
 """
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bars import Bar, Report, tell
 
 from textmodels.families import FAMILIES, fit_family
 from textmodels.families.tfidf_linear.compiled_predictor import SCORERS, CompiledPredictor
@@ -35,21 +32,7 @@ from training_jobs.settings import TrainingSettings
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent / "examples" / "sentiment"
-COMMAND = "make bench-scorer"
 WORDS, BATCH = 64, 32
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One number with its limit, as every benchmark here reports it; no limit: for information."""
-
-    id: str
-    what: str
-    op: str
-    limit: float | None
-    value: float
-    met: bool | None
-    how: str = COMMAND
 
 
 @dataclass(frozen=True)
@@ -136,83 +119,25 @@ def compare_forms(forms: Forms) -> dict[str, float]:
     }
 
 
-def to_bars(times: dict[str, float], sameness: dict[str, float]) -> list[Bar]:
+def to_bars(report: Report, times: dict[str, float], sameness: dict[str, float]) -> list[Bar]:
     """Return what is measured against what was promised, then the other ways for information."""
     text = f"a text of {WORDS} words"
     ratio = times["scikit-learn, predict_proba"] / times["scorer with projection"]
     over = f"of {sameness['texts']:.0f} test reviews"
+    alone = f"us for {text}: scorer alone"
+    projected = times["scorer with projection"]
     bars = [
-        at_most("scorer-us", f"us for {text}: scorer alone", 8, times["scorer"]),
-        at_most(
-            "scorer-projection-us",
-            f"us for {text}: scorer alone, with the projection",
-            8,
-            times["scorer with projection"],
+        report.at_most("scorer-us", alone, 8, times["scorer"]),
+        report.at_most("scorer-projection-us", f"{alone}, with the projection", 8, projected),
+        report.at_least("ratio", "scikit-learn's predict_proba / that", 100, ratio),
+        report.at_most("flips", f"labels that differ {over}", 0, sameness["flips"]),
+        report.at_most("difference", f"largest |dp| {over}", 1e-6, sameness["difference"]),
+        report.at_most(
+            "projections", f"projections {over} that differ", 0, sameness["projections"]
         ),
-        Bar("ratio", "scikit-learn's predict_proba / that", ">=", 100, ratio, ratio >= 100),
-        at_most("flips", f"labels {over} that differ", 0, sameness["flips"]),
-        at_most("difference", f"largest |dp| {over}", 1e-6, sameness["difference"]),
-        at_most("projections", f"projections {over} that differ", 0, sameness["projections"]),
     ]
-    others = [
-        Bar(name, f"us for {text}: {name}", "", None, value, None) for name, value in times.items()
-    ]
-    return bars + others
-
-
-def at_most(name: str, what: str, limit: float, value: float) -> Bar:
-    """Return a bar that is met by any value up to the limit."""
-    return Bar(name, what, "<=", limit, value, value <= limit)
-
-
-def write(bars: Sequence[Bar], started: float) -> None:
-    """Write the results as JSON, and as a table to read."""
-    packages = ("numpy", "scikit-learn", "scipy")
-    document = {
-        "name": "scorer",
-        "commit": run_line("git", "-C", str(HERE), "rev-parse", "HEAD"),
-        "machine": f"{processor()}, {os.cpu_count()} cores",
-        "versions": {
-            "python": platform.python_version(),
-            "scorer": SCORERS[0].__module__,
-            **{package: version(package) for package in packages},
-        },
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started),
-        "bars": [asdict(bar) for bar in bars],
-    }
-    lines = ["# Scorer", "", f"`{COMMAND}`, {document['machine']}, {document['started']}.", ""]
-    lines += ["| what | value | bar |", "|---|---|---|"]
-    lines += [
-        f"| {bar.what} | {bar.value:.3g} | "
-        + ("" if bar.met is None else f"{bar.op} {bar.limit:g}: {'met' if bar.met else 'MISSED'}")
-        + " |"
-        for bar in bars
-    ]
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    (results / "scorer.json").write_text(json.dumps(document, indent=2) + "\n")
-    (results / "scorer.md").write_text("\n".join(lines) + "\n")
-    tell("\n".join(lines))
-
-
-def run_line(*command: str) -> str:
-    """Return what a command prints."""
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def processor() -> str:
-    """Return the processor's name, where the system tells it."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def tell(line: str) -> None:
-    """Print progress and results."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    shown = [report.shown(name, f"us for {text}: {name}", value) for name, value in times.items()]
+    return bars + shown
 
 
 def main() -> None:
@@ -221,11 +146,12 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1_000, help="how many are timed")
     parser.add_argument("--rounds", type=int, default=10)
     chosen = parser.parse_args()
-    started = time.time()
+    packages = {name: version(name) for name in ("numpy", "scikit-learn", "scipy")}
+    scorer = {"scorer": SCORERS[0].__module__}
+    report = Report("scorer", "make bench-scorer", {**scorer, **packages}, time.time())
     forms = make_forms()
-    bars = to_bars(time_forms(forms, chosen.texts, chosen.rounds), compare_forms(forms))
-    write(bars, started)
-    sys.exit(any(bar.met is False for bar in bars))
+    times = time_forms(forms, chosen.texts, chosen.rounds)
+    sys.exit(not report.write(to_bars(report, times, compare_forms(forms))))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,104 @@
+# ruff: noqa: INP001 - shared by scripts, not a package
+"""What a benchmark reports: bars with limits, as JSON and as a table to read."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One number with its limit. `limit` None: for information; `value` None: it could not be
+    measured, which counts as not met. `how` is the command that repeats it.
+    """
+
+    id: str
+    what: str
+    op: str
+    limit: float | None
+    value: float | None
+    met: bool | None
+    how: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A benchmark: its name (of the files too), the command, the versions of what was measured."""
+
+    name: str
+    command: str
+    versions: Mapping[str, str]
+    started: float
+
+    def at_most(self, name: str, what: str, limit: float, value: float | None) -> Bar:
+        """Return a bar that any value up to the limit meets."""
+        met = value is not None and value <= limit
+        return Bar(name, what, "<=", limit, value, met, self.command)
+
+    def at_least(self, name: str, what: str, limit: float, value: float | None) -> Bar:
+        """Return a bar that any value from the limit on meets."""
+        met = value is not None and value >= limit
+        return Bar(name, what, ">=", limit, value, met, self.command)
+
+    def shown(self, name: str, what: str, value: float | None) -> Bar:
+        """Return a number without a limit."""
+        return Bar(name, what, "", None, value, None, self.command)
+
+    def write(self, bars: Sequence[Bar]) -> bool:
+        """Write results/NAME.json and .md, print the table; return whether every bar is met."""
+        document = {
+            "name": self.name,
+            "commit": run_line("git", "-C", str(RESULTS), "rev-parse", "HEAD"),
+            "machine": f"{processor()}, {os.cpu_count()} cores",
+            "versions": {"python": platform.python_version(), **self.versions},
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "seconds": round(time.time() - self.started),
+            "bars": [asdict(bar) for bar in bars],
+        }
+        title = self.name.replace("-", " ").capitalize()
+        lines = [f"# {title}", "", f"`{self.command}`, {document['machine']}, ", ""]
+        lines[2] += f"{document['started']}."
+        lines += ["| what | value | bar |", "|---|---|---|"]
+        lines += [f"| {bar.what} | {_value(bar)} | {_verdict(bar)} |" for bar in bars]
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
+        (RESULTS / f"{self.name}.md").write_text("\n".join(lines) + "\n")
+        tell("\n".join(lines))
+        return all(bar.met is not False for bar in bars)
+
+
+def tell(line: str) -> None:
+    """Print progress and results."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def run_line(*command: str) -> str:
+    """Return what a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _value(bar: Bar) -> str:
+    return "not measured" if bar.value is None else f"{bar.value:.3g}"
+
+
+def _verdict(bar: Bar) -> str:
+    if bar.met is None:
+        return ""
+    return f"{bar.op} {bar.limit:g}: {'met' if bar.met else 'MISSED'}"
