@@ -11,7 +11,6 @@ from lifecycle.digests import canonical_json
 from lifecycle.ledger import EntryKind, LedgerEntry
 from lifecycle.verdicts import verdict_from_dict
 
-
 _PREFIX = "isogloss_registry"
 
 
