@@ -131,23 +131,26 @@ def read_owner_only(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             status = os.fstat(file.fileno())
             text = file.read()
+        folder_owner = path.resolve().parent.stat().st_uid
     except (OSError, UnicodeDecodeError) as error:
         raise FileRefused(f"{path} cannot be read: {error}.") from error
     mode = status.st_mode & 0o777
-    if not is_private(mode, status.st_uid, os.geteuid()):
+    if not is_private(mode, status.st_uid, os.geteuid(), folder_owner):
         raise FileRefused(f"{path} has mode {mode:04o}: run chmod 0600, others must not read it.")
     return text
 
 
-def is_private(mode: int, owner: int, reader: int) -> bool:
+def is_private(mode: int, owner: int, reader: int, folder_owner: int | None = None) -> bool:
     """Tell whether a file of this mode and owner is the reader's alone.
 
     So are Secrets and tokens in a pod: root owns them and the pod's group (fsGroup) may read them,
-    since a process that is not root could not read a file of root's own.
+    since a process that is not root could not read a file of root's own. A token, unlike a Secret,
+    is the reader's own in a folder of root's, where all containers of the pod run as one user.
     """
     if not mode & 0o077:
         return True
-    return not mode & 0o037 and owner == 0 and reader != 0
+    roots = owner == 0 or (owner == reader and folder_owner == 0)
+    return not mode & 0o037 and roots and reader != 0
 
 
 async def _find(callers: Callers, token: str, roles: Collection[str]) -> Caller | None:
