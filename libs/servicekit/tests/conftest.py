@@ -1,9 +1,26 @@
-"""A client that asks an app directly, without a socket."""
+"""A client that asks an app directly, without a socket; a small Kubernetes API server."""
 
 import asyncio
+import importlib.util
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(
+        f"servicekit_{name}", Path(__file__).with_name(f"{name}.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+CallersSuite = _load("callers_suite").CallersSuite
+ApiServer = _load("api_server").ApiServer
 
 
 class AppClient:
@@ -27,3 +44,24 @@ class AppClient:
 @pytest.fixture
 def client_of():
     return AppClient
+
+
+@pytest.fixture
+def api_server():
+    server = ApiServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run():
+    """Await something; one event loop for a whole test, as in a service."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture
+def api(api_server, run):
+    opened = api_server.open()
+    yield opened
+    run(opened.close())

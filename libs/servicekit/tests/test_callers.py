@@ -6,7 +6,15 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, FastAPI
 
-from servicekit.callers import Caller, FileRefused, TokenFile, caller_dependency, read_token
+from servicekit.callers import (
+    Caller,
+    CallersUnavailable,
+    FileRefused,
+    TokenFile,
+    caller_dependency,
+    is_private,
+    read_token,
+)
 from servicekit.problems import install_problem_pages
 
 
@@ -73,6 +81,22 @@ def test_without_the_role_the_answer_is_403_with_what_is_needed(client):
     assert answer.json()["detail"] == "reader has role viewer; gate or drift-monitor is needed."
 
 
+def test_when_callers_cannot_be_found_out_the_answer_is_503(client_of):
+    class Unreachable:
+        async def find(self, _token, _roles):
+            raise CallersUnavailable("The API server does not answer: try again.")
+
+    app = FastAPI()
+    install_problem_pages(app)
+    app.get("/", dependencies=[Depends(caller_dependency(Unreachable(), "viewer"))])(lambda: None)
+
+    answer = client_of(app).get("/", headers=bearer("g"))
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert answer.json()["detail"] == "The API server does not answer: try again."
+
+
 def test_a_changed_file_counts_without_a_restart(client, callers):
     write_callers(callers, ("new", ["gate"], "n"))
     os.utime(callers, ns=(1, 1))  # a clock too coarse to tell the two writes apart
@@ -93,6 +117,26 @@ def test_a_file_that_others_can_read_is_refused_by_name(callers):
 
     with pytest.raises(FileRefused, match=r"callers\.json has mode 0640: run chmod 0600"):
         TokenFile(callers)
+
+
+PRIVATE = [
+    # mode, owner, reader, owner of the folder
+    pytest.param((0o600, 1000, 1000, 1000), True, id="own"),
+    pytest.param((0o400, 0, 0, 0), True, id="root's own"),
+    pytest.param((0o440, 0, 999, 0), True, id="a Secret in a pod with fsGroup"),
+    pytest.param((0o640, 0, 999, 0), True, id="a token in a pod with fsGroup"),
+    pytest.param((0o640, 999, 999, 0), True, id="a token of the pod's user"),
+    pytest.param((0o440, 0, 0, 0), False, id="root's, with a group, read by root"),
+    pytest.param((0o640, 999, 999, 999), False, id="own, with a group"),
+    pytest.param((0o660, 0, 999, 0), False, id="the group may write"),
+    pytest.param((0o444, 0, 999, 0), False, id="a Secret without fsGroup"),
+    pytest.param((0o644, 1000, 1000, 1000), False, id="open"),
+]
+
+
+@pytest.mark.parametrize(("file", "private"), PRIVATE)
+def test_a_file_is_private_when_it_is_ours_alone_or_a_pods_secret(file, private):
+    assert is_private(*file) is private
 
 
 @pytest.mark.parametrize("text", ["not json", "{}", '{"callers": [{"name": "x"}]}', "[]"])
