@@ -1,9 +1,11 @@
 """Nothing is described twice by hand: what documents name must exist in the tree."""
 
-import ast
+import importlib
 import re
 
 import pytest
+
+from servicekit.settings import ServiceSettings, env_names
 
 PATH = re.compile(r"`((?:[\w.{},-]+/)+[\w.{},-]*)`")
 
@@ -27,27 +29,26 @@ SERVICES = ["inference", "registry-proxy", "drift-monitor", "rollout-controller"
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_setting_is_documented_in_the_services_readme(root, modules, service):
+def test_every_setting_is_documented_in_the_services_readme(root, service):
     package = service.replace("-", "_")
-    (settings,) = [m for m in modules if m.name == f"{package}.settings"]
     readme = (root / "services" / service / "README.md").read_text(encoding="utf-8")
-    prefix = f"ISOGLOSS_{package.upper()}_"
-    fields = settings_fields(settings)
+    names = setting_names(importlib.import_module(f"{package}.settings"))
 
-    assert fields
-    assert not [f for f in fields if f"`{prefix}{f.upper()}`" not in readme]
-    documented = set(re.findall(rf"`{prefix}([A-Z_]+)`", readme))
-    assert not documented - {f.upper() for f in fields}
+    assert names
+    assert not [name for name in names if f"`{name}`" not in readme]
+    documented = set(re.findall(rf"`(ISOGLOSS_{package.upper()}_[A-Z_]+)`", readme))
+    assert not documented - names
 
 
-def settings_fields(module):
-    return [
-        item.target.id
-        for node in module.tree.body
-        if isinstance(node, ast.ClassDef) and node.name.endswith("Settings")
-        for item in node.body
-        if isinstance(item, ast.AnnAssign) and item.target.id != "model_config"
-    ]
+def setting_names(module):
+    """The variables of all settings that a module defines, inherited ones too."""
+    return {
+        name
+        for cls in vars(module).values()
+        if isinstance(cls, type) and cls.__module__ == module.__name__
+        if issubclass(cls, ServiceSettings)
+        for name in env_names(cls).values()
+    }
 
 
 ROUTE = re.compile(r'@\w+\.(get|post|put|delete)\(\s*"([^"]+)"')

@@ -39,10 +39,9 @@ def registry(artifact):
 
 @pytest.fixture
 def over_http(registry):
-    headers = {"Authorization": "Bearer secret"}
     transport = httpx.MockTransport(registry)
-    with httpx.Client(transport=transport, base_url="http://registry", headers=headers) as client:
-        yield HttpReferences(client)
+    with httpx.Client(transport=transport, base_url="http://registry") as client:
+        yield HttpReferences(client, lambda: "secret")
 
 
 @pytest.fixture(params=["fake", "http", "kept"])
@@ -85,7 +84,7 @@ def test_a_registry_that_fails_is_asked_again_later(over_http, registry, artifac
 def test_a_registry_that_cannot_be_reached_is_unavailable(artifact):
     client = httpx.Client(base_url="http://127.0.0.1:1")
     with client, pytest.raises(RegistryUnavailable):
-        HttpReferences(client).fetch(artifact[0])
+        HttpReferences(client, lambda: "secret").fetch(artifact[0])
 
 
 def test_a_kept_reference_needs_no_registry(over_http, registry, artifact, tmp_path):

@@ -4,6 +4,7 @@ A file on one machine, the Kubernetes API in a cluster. The service's own prefix
 name.
 """
 
+import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -15,6 +16,10 @@ from servicekit.settings import ServiceSettings, env_names
 
 if TYPE_CHECKING:
     from servicekit.kubernetes_api import KubernetesApi
+
+
+class ClusterUnknown(Exception):
+    """Nothing here says where the cluster's API server is; the text says what was looked for."""
 
 
 class CallersSettings(ServiceSettings):
@@ -52,6 +57,20 @@ class CallersSettings(ServiceSettings):
         return self
 
 
+def connect(field_manager: str) -> "KubernetesApi":
+    """Return a client of the cluster that this process runs in, or else that KUBECONFIG names.
+
+    For use before the event loop runs; nothing is asked yet. Raises ClusterUnknown.
+    """
+    # The client library costs 40 MB and half a second, which a laptop need not pay.
+    from servicekit.kubernetes_api import ApiUnreachable, KubernetesApi  # noqa: PLC0415
+
+    try:
+        return asyncio.run(KubernetesApi.open(field_manager))
+    except ApiUnreachable as error:
+        raise ClusterUnknown(f"The cluster cannot be asked: {error}.") from error
+
+
 def open_callers(settings: CallersSettings, api: "KubernetesApi | None") -> Callers:
     """Return the callers that the settings name; `api` may be None where that is a file.
 
@@ -60,8 +79,7 @@ def open_callers(settings: CallersSettings, api: "KubernetesApi | None") -> Call
     if settings.callers == "file":
         assert settings.callers_file is not None  # noqa: S101 - the validator above saw to it
         return TokenFile(settings.callers_file)
-    # Its client library costs 40 MB and half a second, which a laptop need not pay.
-    from servicekit.kubernetes_callers import KubernetesCallers  # noqa: PLC0415
+    from servicekit.kubernetes_callers import KubernetesCallers  # noqa: PLC0415 - as in connect
 
     assert api is not None  # noqa: S101 - the caller opened it for this
     assert settings.namespace is not None  # noqa: S101 - as above

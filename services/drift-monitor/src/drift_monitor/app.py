@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -21,7 +20,8 @@ from drift_monitor.routes import Parts, router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
 from drift_monitor.windows import Times
-from servicekit.callers import TokenFile, read_token
+from servicekit.callers import WatchedFile, read_token
+from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
 from servicekit.signing import load_signer
@@ -39,10 +39,12 @@ def create_app(
     """Build the app from its settings.
 
     `references` None: from the registry-proxy that the settings name, kept in the data directory.
-    Raises FileRefused or StoreUnavailable with a sentence.
+    Raises FileRefused, ClusterUnknown or StoreUnavailable with a sentence.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signer, tokens = load_signer(settings.signing_key_file), TokenFile(settings.callers_file)
+    signer = load_signer(settings.signing_key_file)
+    api = connect("isogloss-drift-monitor") if settings.callers == "kubernetes" else None
+    callers = open_callers(settings, api)
     store = SqlStore(settings.data_dir / "drift-monitor.db")
     journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
@@ -64,9 +66,11 @@ def create_app(
         await running
         journal.close()
         store.close()
+        if api:
+            await api.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    app.state.parts = Parts(intake, store, tokens, signer, metrics, clock, times)
+    app.state.parts = Parts(intake, store, callers, signer, metrics, clock, times)
     install_problem_pages(app)
     install_pages(app, health, metrics.registry)
     app.include_router(router)
@@ -85,6 +89,6 @@ def _open_queue(settings: DriftMonitorSettings, store: SqlStore) -> tuple[FileJo
 
 
 def _references(settings: DriftMonitorSettings) -> References:
-    headers = {"Authorization": f"Bearer {read_token(settings.token_file)}"}
-    client = httpx.Client(base_url=settings.registry_url, headers=headers, trust_env=False)
-    return KeptReferences(HttpReferences(client), Path(settings.data_dir) / "references")
+    token = WatchedFile(settings.token_file, read_token)
+    client = httpx.Client(base_url=settings.registry_url, trust_env=False)
+    return KeptReferences(HttpReferences(client, token.current), settings.data_dir / "references")

@@ -24,7 +24,7 @@ from drift_monitor.schemas import (
 )
 from drift_monitor.windows import ALL, Times
 from lifecycle.evidence import PAYLOAD_TYPE
-from servicekit.callers import TokenFile, caller_dependency
+from servicekit.callers import Callers, caller_dependency
 from servicekit.problems import Problem
 from servicekit.signing import Signer
 from stats.cusum import THRESHOLD
@@ -39,7 +39,7 @@ class Parts:
 
     intake: Intake
     store: Store
-    tokens: TokenFile
+    callers: Callers
     signer: Signer
     metrics: Metrics
     clock: Callable[[], float]
@@ -57,7 +57,7 @@ def _parts(request: Request) -> Parts:
 
 def _role(*roles: str) -> Any:
     async def require(request: Request) -> None:
-        await caller_dependency(_parts(request).tokens, *roles)(request)
+        await caller_dependency(_parts(request).callers, *roles)(request)
 
     return Depends(require)
 

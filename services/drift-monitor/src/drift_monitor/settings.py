@@ -4,13 +4,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from servicekit.settings import ServiceSettings
+from servicekit.callers_settings import CallersSettings
 
 
-class DriftMonitorSettings(ServiceSettings):
+class DriftMonitorSettings(CallersSettings, env_prefix="ISOGLOSS_DRIFT_MONITOR_"):
     """Where it listens, what it keeps, how long a Window is."""
-
-    model_config = {"env_prefix": "ISOGLOSS_DRIFT_MONITOR_"}  # noqa: RUF012 - pydantic reads it
 
     host: str = Field("127.0.0.1", description="address it listens on")
     port: int = Field(8200, ge=0, le=65535, description="port of all routes and of /metrics")
@@ -21,8 +19,10 @@ class DriftMonitorSettings(ServiceSettings):
         description="address of the registry-proxy, from which References are fetched by digest",
         pattern=r"^https?://",
     )
-    token_file: Path = Field(description="file (0600) with this process's token for the registry")
-    callers_file: Path = Field(description="file (0600) with the hashes of its callers' tokens")
+    token_file: Path = Field(
+        description="file (0600) with this process's token for the registry; read again when it "
+        "changes",
+    )
     signing_key_file: Path = Field(
         description="ed25519 private key (PEM, 0600) that signs shadow Evidence"
     )

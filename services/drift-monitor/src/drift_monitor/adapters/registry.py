@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ _log = logging.getLogger(__name__)
 class HttpReferences:
     """Fetches a version's Reference over HTTP; implements `ports.References`."""
 
-    def __init__(self, client: httpx.Client) -> None:
-        """Take a client with the registry's base_url and this process's bearer token."""
+    def __init__(self, client: httpx.Client, token: Callable[[], str]) -> None:
+        """Take a client with the registry's base_url, and this process's token as it is now."""
         self._client = client
+        self._token = token
 
     def fetch(self, digest: str) -> bytes:
         """Return the file whose hash the manifest names and whose manifest the digest names."""
@@ -40,8 +42,9 @@ class HttpReferences:
 
     def _get(self, digest: str, what: str) -> bytes:
         path = f"/v1/artifacts/{digest}/{what}"
+        headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            answer = self._client.get(path, timeout=_TIMEOUT_SECONDS)
+            answer = self._client.get(path, headers=headers, timeout=_TIMEOUT_SECONDS)
         except httpx.HTTPError as error:
             raise RegistryUnavailable(f"GET {path}: {error!r}") from error
         if answer.status_code == httpx.codes.NOT_FOUND:
