@@ -3,8 +3,8 @@
 
 One resolution over all members becomes requirements-dev.txt; each deployable's own file, and one
 more for each of its extras, is then resolved under it, so that there is one set of versions
-everywhere. Hashes are in, index addresses are not. Each file's first line carries the sha256 of what it was made from: `--check` compares
-only that, so it needs no network.
+everywhere. Hashes are in, index addresses are not. Each file's first line carries the sha256 of
+what it was made from: `--check` compares only that, so it needs no network.
 """
 
 import argparse
