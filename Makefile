@@ -12,7 +12,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test fuzz bench-scorer bench-serving-lane lint types check lock clean
+.PHONY: help setup demo test test-system fuzz bench-scorer bench-serving-lane lint types check lock clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down
 
 test: setup ## every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-system: setup ## tests that need more than Python: Go, for promtool
+	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system $(ARGS)
 
 fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
 	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
