@@ -1,6 +1,10 @@
 """The jobs as they are called: exit codes, the result on stdout, help with an example."""
 
+import json
+
 import pytest
+
+from training_jobs.last_word import leave_result
 
 
 @pytest.mark.parametrize("job", ["check-data", "train", "register", "evaluate"])
@@ -77,3 +81,29 @@ def test_a_token_that_is_missing_is_refused_with_its_path(run_job, home):
 
     assert code == 1
     assert f"{home}/tokens/trainer.token cannot be read" in told
+
+
+def test_the_last_word_of_a_job_is_left_where_kubernetes_shows_it(
+    run_job, project, change_dataset, tmp_path
+):
+    left = tmp_path / "termination-log"
+    setting = {"ISOGLOSS_TRAINING_JOBS_LAST_WORD_FILE": str(left)}
+
+    _, result, _ = run_job("check-data", project, **setting)
+    assert json.loads(left.read_text()) == result
+
+    change_dataset(version="one")
+    run_job("check-data", project, **setting)
+    assert left.read_text().startswith("refused: dataset.version is 'one'")
+
+
+def test_a_result_that_kubernetes_would_cut_is_left_without_its_lists(tmp_path):
+    left = tmp_path / "termination-log"
+
+    leave_result(left, {"job": "check-data", "outcome": "PASS", "checks": ["x" * 5000]})
+
+    assert json.loads(left.read_text()) == {
+        "job": "check-data",
+        "outcome": "PASS",
+        "shortened": True,
+    }

@@ -15,6 +15,7 @@ from types import ModuleType
 from lifecycle.documents import DocumentRefused
 from servicekit.callers import FileRefused
 from servicekit.settings import load_settings
+from training_jobs.last_word import leave_result, leave_words
 from training_jobs.progress import tell
 from training_jobs.refusals import JobRefused, Unreachable
 from training_jobs.settings import TrainingSettings
@@ -58,19 +59,24 @@ def _overview() -> argparse.ArgumentParser:
 
 def _run(job: ModuleType, arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = load_settings(TrainingSettings)
     try:
-        result, code = job.run(arguments, load_settings(TrainingSettings))
+        result, code = job.run(arguments, settings)
     except (JobRefused, DocumentRefused, FileRefused) as refused:
-        tell(f"refused: {refused}")
-        return REFUSED
+        return _stopped(settings, f"refused: {refused}", REFUSED)
     except Unreachable as error:
-        tell(f"unreachable: {error}")
-        return UNREACHABLE
+        return _stopped(settings, f"unreachable: {error}", UNREACHABLE)
     except KeyboardInterrupt:
-        tell("interrupted; nothing was handed on, run it again")
-        return REFUSED
+        return _stopped(settings, "interrupted; nothing was handed on, run it again", REFUSED)
     sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")
+    leave_result(settings.last_word_file, result)
     return int(code)
+
+
+def _stopped(settings: TrainingSettings, text: str, code: int) -> int:
+    tell(text)
+    leave_words(settings.last_word_file, text)
+    return code
 
 
 if __name__ == "__main__":

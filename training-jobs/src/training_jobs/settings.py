@@ -7,6 +7,8 @@ from pydantic import Field
 
 from servicekit.settings import ServiceSettings
 
+_OF_KUBERNETES = Path("/dev/termination-log")
+
 
 class TrainingSettings(ServiceSettings, env_prefix="ISOGLOSS_TRAINING_JOBS_"):
     """What the jobs need to know of the world around them."""
@@ -34,6 +36,11 @@ class TrainingSettings(ServiceSettings, env_prefix="ISOGLOSS_TRAINING_JOBS_"):
     )
     image: str = Field(
         "none", description="digest of the image this job runs in; none: not run from an image"
+    )
+    last_word_file: Path | None = Field(
+        default_factory=lambda: _OF_KUBERNETES if _OF_KUBERNETES.exists() else None,
+        description="file for the result or the refusal, 4096 bytes at most, which Kubernetes "
+        "shows as the container's message; /dev/termination-log where there is one, else None",
     )
 
     @property
