@@ -5,6 +5,7 @@ They are collected only when it sets ISOGLOSS_SYSTEM, so that `make test` runs o
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def run(*command, **options):
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
+        env=os.environ | {"PYTHON": sys.executable},
         **options,
     )
     assert answer.returncode == 0, answer.stdout
@@ -38,6 +40,15 @@ def root():
     return ROOT
 
 
+def program(name):
+    return run(ROOT / "tests/cluster/program.sh", name).splitlines()[-1]
+
+
 @pytest.fixture(scope="session")
 def promtool():
-    return run(ROOT / "tests/cluster/promtool.sh").splitlines()[-1]
+    return program("promtool")
+
+
+@pytest.fixture(scope="session")
+def helm():
+    return program("helm")
