@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 - a fake takes all that its port is given
 
 import asyncio
+import copy
 import json
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -24,16 +25,20 @@ from rollout_controller.observed import Patience
 from rollout_controller.ports import (
     Advanced,
     ColourState,
+    Effect,
     GatewayUnreachable,
     HeldPolicy,
     LedgerRefused,
     LedgerUnreachable,
     MetricsUnreachable,
+    Mirroring,
     Notes,
+    NotLeading,
     PairsUnreachable,
     Ports,
     RouteMoved,
     ServedModelsRead,
+    ServedModelsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Counters, Reading
@@ -264,6 +269,7 @@ class EnvoyGateway:
         self.revisions = {}
         self.written = []
         self.effect = True
+        self.mirrors = Mirroring(possible=True)
         self.on_write = None
 
     async def read(self, model):
@@ -283,7 +289,10 @@ class EnvoyGateway:
     async def wait_in_effect(self, model, seconds):
         if self.effect is None:
             raise GatewayUnreachable("Envoy does not answer")
-        return self.effect
+        return Effect(self.effect, "" if self.effect else "Envoy did not take it over")
+
+    async def mirroring(self, served):
+        return self.mirrors
 
     async def remove(self, model):
         self.routes.pop(model, None)
@@ -342,13 +351,61 @@ class JournalFile:
         self.notes[model] = notes
 
 
+class Lease:
+    """The lead among replicas in one process; who loses it is cancelled where it waits."""
+
+    def __init__(self, holder):
+        self.holder = holder
+        self.limits = set()
+
+    def give(self, holder):
+        self.holder = holder
+        for limit in self.limits:
+            limit.reschedule(0)
+
+
+class Leadership:
+    """One replica's part in a Lease."""
+
+    def __init__(self, lease, replica):
+        self._lease = lease
+        self._replica = replica
+
+    @property
+    def leads(self):
+        return self._lease.holder == self._replica
+
+    @asynccontextmanager
+    async def acting(self):
+        if not self.leads:
+            raise NotLeading("another replica leads")
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._lease.limits.add(limit)
+                yield
+        except TimeoutError as error:
+            raise NotLeading("the lead was lost while acting") from error
+        finally:
+            self._lease.limits.discard(limit)
+
+
 class ServedModelFiles:
+    """What people wrote, and what was published of it."""
+
     def __init__(self, *models):
         self.models = {model.name: model for model in models}
         self.refused = {}
+        self.published = {}
+        self.up = True
 
-    def read(self):
-        return ServedModelsRead(dict(self.models), dict(self.refused))
+    async def read(self):
+        if not self.up:
+            raise ServedModelsUnreachable("the API server is down")
+        return ServedModelsRead(dict(self.models), dict(self.refused), dict(self.published))
+
+    async def publish(self, model, status):
+        self.published[model] = status
 
 
 PATIENCE = Patience(load=60, unready=5, evidence=2, pairing=1, drain=15)
@@ -365,6 +422,7 @@ class World:
         self.workloads = LocalProcesses(self.clock)
         self.metrics = PredictorMetrics()
         self.journal = JournalFile()
+        self.lease = Lease("one")
         self.signed = []
         self.ports = Ports(
             ledger=self.ledger,
@@ -373,12 +431,24 @@ class World:
             workloads=self.workloads,
             metrics=self.metrics,
             journal=self.journal,
+            leadership=Leadership(self.lease, "one"),
             clock=self.clock,
             sign=self._sign,
             meters=Meters(),
         )
         self.served = served or a_served_model()
         self.forget()
+
+    def replica(self, name):
+        """Return another controller on the same world, with a memory and a journal of its own."""
+        other = copy.copy(self)
+        other.journal = JournalFile()
+        leadership = Leadership(self.lease, name)
+        other.ports = replace(
+            self.ports, journal=other.journal, leadership=leadership, meters=Meters()
+        )
+        other.forget()
+        return other
 
     def forget(self):
         """Start again as after a crash of the controller: only the world outside is left."""

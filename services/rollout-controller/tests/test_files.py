@@ -12,6 +12,8 @@ from rollout_controller.hostnames import refuse_hostnames
 from rollout_controller.ports import Notes
 from rollout_controller.tallies import Counters, begin_tally
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.fixture(params=["fake", "file"])
 def journal(request, tmp_path):
@@ -49,14 +51,14 @@ def write(path, name=MODEL, **spec):
     path.write_text(yaml.safe_dump(document))
 
 
-def test_served_models_are_read_and_read_again_when_they_change(tmp_path):
+async def test_served_models_are_read_and_read_again_when_they_change(tmp_path):
     files = ServedModelFiles(tmp_path)
-    assert files.read().models == {}
+    assert (await files.read()).models == {}
 
     write(tmp_path / "a.yaml", bakeSeconds=9)
-    assert files.read().models[MODEL].bake_seconds == 9
+    assert (await files.read()).models[MODEL].bake_seconds == 9
     (tmp_path / "a.yaml").unlink()
-    assert files.read().models == {}
+    assert (await files.read()).models == {}
 
 
 @pytest.mark.parametrize(
@@ -67,26 +69,26 @@ def test_served_models_are_read_and_read_again_when_they_change(tmp_path):
         (None, "canaryWeights"),
     ],
 )
-def test_a_wrong_file_is_refused_by_name_and_its_last_good_form_stays(tmp_path, text, reason):
+async def test_a_wrong_file_is_refused_by_name_and_its_last_good_form_stays(tmp_path, text, reason):
     path = tmp_path / "a.yaml"
     write(path, bakeSeconds=9)
     files = ServedModelFiles(tmp_path)
-    files.read()
+    await files.read()
     if text is None:
         write(path, canaryWeights=[50, 10])
     else:
         path.write_text(text)
-    read = files.read()
+    read = await files.read()
 
     assert reason in read.refused["a.yaml"]
     assert str(path) in read.refused["a.yaml"]
     assert read.models[MODEL].bake_seconds == 9
 
 
-def test_one_model_in_two_files_is_read_from_the_first(tmp_path):
+async def test_one_model_in_two_files_is_read_from_the_first(tmp_path):
     write(tmp_path / "a.yaml", bakeSeconds=1)
     write(tmp_path / "b.yaml", bakeSeconds=2)
-    read = ServedModelFiles(tmp_path).read()
+    read = await ServedModelFiles(tmp_path).read()
 
     assert read.models[MODEL].bake_seconds == 1
     assert "keep one" in read.refused["b.yaml"]

@@ -59,7 +59,7 @@ class Neighbour(Backend):
 @asynccontextmanager
 async def asking(neighbour, adapter, timeout_seconds=2.0):
     async with neighbour.running():
-        client = HttpJson(f"http://{neighbour.address}", "our-token", timeout_seconds)
+        client = HttpJson(f"http://{neighbour.address}", lambda: "our-token", timeout_seconds)
         try:
             yield adapter(client)
         finally:
@@ -150,7 +150,7 @@ async def test_what_was_not_agreed_on_counts_as_no_answer(content, status):
 
 async def test_a_registry_that_is_not_there_is_named_with_its_address(ports):
     url = f"http://127.0.0.1:{ports(1)[0]}"
-    client = HttpJson(url, "token", 1)
+    client = HttpJson(url, lambda: "token", 1)
     with pytest.raises(LedgerUnreachable, match=f"GET {url}/v1/models/{MODEL}"):
         await RegistryHttp(client).fetch_state(MODEL)
     await client.close()

@@ -24,8 +24,8 @@ from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, Phase, RouteInt
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.observed import Asked, Observed
 from rollout_controller.plan import GoBack, Load, Record, Unload, WriteRoute, next_action
-from rollout_controller.ports import Notes
-from rollout_controller.route_objects import HeldRoute, Route
+from rollout_controller.ports import Mirroring, Notes
+from rollout_controller.route_objects import HeldRoute, Route, Wish
 from rollout_controller.tallies import Counters, Tally
 
 BLUE, GREEN = Colour.BLUE, Colour.GREEN
@@ -77,9 +77,9 @@ def seen(rollout, colours=BOTH, intent=None, **changes):
         health=None,
         in_flight=0,
         paired_since=None,
+        mirroring=Mirroring(possible=True),
         notes=Notes(),
         asked=None,
-        wish=None,
         faults={},
     )
     return replace(look, **changes)
@@ -377,10 +377,20 @@ def test_the_baseline_stays_loaded_after_success():
 
 
 def test_an_earlier_production_is_loaded_where_nobody_is_sent():
-    look = seen(a_rollout(Phase.SUCCEEDED), wish=(BLUE, OLDER))
+    look = wishing(seen(a_rollout(Phase.SUCCEEDED)), until=START + 60)
     assert next_action(look) == Load(BLUE, OLDER)
     loading = {**BOTH, BLUE: unready(OLDER)}
     assert next_action(replace(look, colours=loading)).reason == "Done"
+
+
+def test_a_wish_that_nobody_waits_for_any_more_is_taken_out_of_the_route():
+    look = wishing(seen(a_rollout(Phase.SUCCEEDED)), until=START + 9)
+    assert next_action(look).route.wish is None
+
+
+def wishing(look, until):
+    route = replace(look.held.route, wish=Wish(BLUE, OLDER, until))
+    return replace(look, held=replace(look.held, route=route))
 
 
 def test_a_version_older_than_the_baseline_is_served_from_where_it_was_loaded():

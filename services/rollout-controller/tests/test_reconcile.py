@@ -23,9 +23,10 @@ from rollout_controller_fakes import (
 from lifecycle.evidence import evidence_from_document
 from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Phase, RouteIntent, all_to
 from lifecycle.subjects import subjects_of
+from rollout_controller.follow import Loops
 from rollout_controller.forward import Wait
 from rollout_controller.operate import start_rollout
-from rollout_controller.reconcile import Loops, ModelLoop
+from rollout_controller.reconcile import ModelLoop
 
 pytestmark = pytest.mark.anyio
 BLUE, GREEN = Colour.BLUE, Colour.GREEN

@@ -187,7 +187,7 @@ async def test_an_earlier_production_that_does_not_load_changes_nothing():
     with pytest.raises(CannotGoBack, match=r"was not ready in blue within 0\.01 s"):
         await roll_back(world.ports, world.memory, "older", to="1")
     assert world.intent == all_to(GREEN)
-    assert world.memory.wish is None
+    assert world.route.wish is None
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ from rollout_controller_fakes import (
 )
 
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
+from rollout_controller.follow import Loops
 from rollout_controller.observed import Asked
 from rollout_controller.ports import LedgerRefused
-from rollout_controller.reconcile import Loops, ModelLoop
+from rollout_controller.reconcile import ModelLoop
 from rollout_controller.routes import install_rollout_errors, rollout_routes
 from servicekit.callers import TokenFile
 from servicekit.problems import install_problem_pages

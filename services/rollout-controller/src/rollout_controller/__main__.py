@@ -6,6 +6,7 @@ from rollout_controller.app import build
 from rollout_controller.ports import GatewayUnreachable
 from rollout_controller.settings import RolloutControllerSettings
 from servicekit.callers import FileRefused
+from servicekit.callers_settings import ClusterUnknown
 from servicekit.logs import configure_logs
 from servicekit.process import Listener, run_apps
 from servicekit.settings import env_names, load_settings
@@ -17,7 +18,7 @@ def main() -> None:
     configure_logs("rollout-controller", settings.log_level)
     try:
         service = build(settings)
-    except (FileRefused, GatewayUnreachable, OSError) as refused:
+    except (FileRefused, ClusterUnknown, GatewayUnreachable, OSError) as refused:
         sys.stderr.write(f"The rollout controller cannot start: {refused}\n")
         sys.exit(2)
     setting = env_names(RolloutControllerSettings)["port"]

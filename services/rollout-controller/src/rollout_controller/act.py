@@ -11,7 +11,7 @@ from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.memory import ModelMemory
 from rollout_controller.observed import Asked, Observed
 from rollout_controller.plan import Action, GoBack, Load, Record, Unload, WriteRoute
-from rollout_controller.ports import Advance, Envelope, GatewayUnreachable, Ports
+from rollout_controller.ports import Advance, Envelope, GatewayUnreachable, Ports, RouteMoved
 from rollout_controller.rollback import (
     EFFECT_LIMIT_SECONDS,
     LONGEST_REASON,
@@ -31,8 +31,10 @@ async def act(ports: Ports, memory: ModelMemory, seen: Observed, action: Action)
         case Wait():
             return
         case Load():
+            await _refuse_moved(ports, seen)
             await ports.workloads.ensure(memory.served, action.colour, action.digest)
         case Unload():
+            await _refuse_moved(ports, seen)
             await ports.workloads.stop(name, action.colour)
         case WriteRoute():
             await _write_route(ports, action.route, seen)
@@ -47,13 +49,21 @@ async def act(ports: Ports, memory: ModelMemory, seen: Observed, action: Action)
             assert_never(action)
 
 
+async def _refuse_moved(ports: Ports, seen: Observed) -> None:
+    """A colour was seen to be free; another replica may have gone back to it since."""
+    held = await ports.gateway.read(seen.served.name)
+    if (held and held.revision) != (seen.held and seen.held.revision):
+        raise RouteMoved(f"the route of {seen.served.name} was written since it was read")
+
+
 async def _write_route(ports: Ports, route: Route, seen: Observed) -> None:
     started = ports.clock.now()
     await ports.gateway.write(route, seen.held.revision if seen.held else None)
-    if not await ports.gateway.wait_in_effect(route.model, EFFECT_LIMIT_SECONDS):
+    effect = await ports.gateway.wait_in_effect(route.model, EFFECT_LIMIT_SECONDS)
+    if not effect.reached:
         raise GatewayUnreachable(
             f"the route of {route.model} is written but not in effect after "
-            f"{EFFECT_LIMIT_SECONDS:g} s; the gateway's log says what it refused"
+            f"{EFFECT_LIMIT_SECONDS:g} s: {effect.reason}"
         )
     ports.meters.write_seconds.observe(ports.clock.now() - started)
 

@@ -9,6 +9,7 @@ from rollout_controller.memory import ModelMemory, found_in
 from rollout_controller.observed import Observed
 from rollout_controller.ports import ColourState
 from rollout_controller.route_objects import HeldRoute
+from rollout_controller.standing_by import told_canary, told_verdict
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ def status_document(
 ) -> dict[str, Any]:
     """Return what `GET /v1/models/{m}` answers."""
     rollout = memory.state.rollout if memory.state else None
-    seen = memory.seen
     intent = held.route.intent if held else NOTHING_TO_SERVE
     return {
         "model": memory.served.name,
@@ -37,27 +37,40 @@ def status_document(
         "candidate": rollout.candidate if rollout else None,
         "route": asdict(intent),
         "colours": {colour.value: _colour(colours.get(colour)) for colour in Colour},
-        "verdict": _verdict(memory, seen),
-        "conditions": [_rendered(condition) for condition in _conditions(memory, seen)],
-        "canary": _canary(memory),
+        "verdict": verdict_of(memory),
+        "conditions": [rendered(condition) for condition in conditions_of(memory)],
+        "canary": canary_of(memory),
         "last_rollback": _last_rollback(memory, held),
     }
 
 
 def faults_of(memory: ModelMemory) -> set[str]:
     """Return the conditions that are False and should not be; not progressing is no fault."""
-    conditions = _conditions(memory, memory.seen)
-    return {each.type for each in conditions if not each.status} - {"Progressing"}
+    return {each.type for each in conditions_of(memory) if not each.status} - {"Progressing"}
 
 
-def _colour(state: ColourState | None) -> dict[str, Any]:
-    if state is None:
-        return {"digest": None, "ready": False, "address": None}
-    return {"digest": state.digest, "ready": state.ready, "address": state.address}
+def conditions_of(memory: ModelMemory) -> Iterator[Condition]:
+    """Return what is true of a model, and what is not."""
+    seen = memory.seen
+    yield _moving(memory)
+    if seen:
+        yield _serving(seen)
+        yield from _answering(seen)
+    if memory.fault:
+        yield Condition("Reconciled", status=False, reason="Failed", message=memory.fault)
 
 
-def _verdict(memory: ModelMemory, seen: Observed | None) -> dict[str, Any] | None:
+def rendered(condition: Condition) -> dict[str, str]:
+    """Return the JSON form of a condition."""
+    return {**asdict(condition), "status": "True" if condition.status else "False"}
+
+
+def verdict_of(memory: ModelMemory) -> dict[str, Any] | None:
+    """Return the last Verdict on the step that the Rollout is in, or on how it ended."""
+    if not memory.leading:
+        return told_verdict(memory)
     rollout = memory.state.rollout if memory.state else None
+    seen = memory.seen
     if rollout and rollout.phase in SPLIT_PHASES and seen and seen.health:
         return seen.health.to_dict()
     done = memory.last_rollback
@@ -71,13 +84,22 @@ def _verdict(memory: ModelMemory, seen: Observed | None) -> dict[str, Any] | Non
     return asked.verdict.to_dict() if told else None
 
 
-def _canary(memory: ModelMemory) -> dict[str, int]:
+def canary_of(memory: ModelMemory) -> dict[str, int]:
+    """Return what was counted in the last step of the Rollout."""
+    if not memory.leading:
+        return told_canary(memory)
     tally = memory.notes.tally
     rollout = memory.state.rollout if memory.state else None
     if tally is None or rollout is None or tally.rollout != rollout.id:
         return {"requests": 0, "errors": 0, "over": 0}
     total = tally.total
     return {"requests": total.requests, "errors": total.errors, "over": total.over}
+
+
+def _colour(state: ColourState | None) -> dict[str, Any]:
+    if state is None:
+        return {"digest": None, "ready": False, "address": None}
+    return {"digest": state.digest, "ready": state.ready, "address": state.address}
 
 
 def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any] | None:
@@ -90,23 +112,6 @@ def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any
     told = {**asdict(done), "milliseconds": done.milliseconds}
     del told["verdict"]
     return told
-
-
-def _conditions(memory: ModelMemory, seen: Observed | None) -> Iterator[Condition]:
-    yield _moving(memory)
-    if seen is None:
-        return
-    yield _serving(seen)
-    yield _answers(seen, "RegistryReachable", "registry", "the last state known of it is used")
-    yield _answers(seen, "GatewayInEffect", "gateway", "routes stay as they were written")
-    if seen.rollout and seen.rollout.phase is Phase.SHADOWING:
-        text = "the Rollout waits in SHADOWING"
-        yield _answers(seen, "DriftMonitorReachable", "drift-monitor", text)
-    if seen.rollout and seen.rollout.phase in SPLIT_PHASES:
-        yield _answers(seen, "CandidateMeasured", "metrics", "the Rollout waits where it is")
-        yield _answers(seen, "PolicyRead", "policy", "the Rollout waits where it is")
-    if memory.fault:
-        yield Condition("Reconciled", status=False, reason="Failed", message=memory.fault)
 
 
 def _moving(memory: ModelMemory) -> Condition:
@@ -137,12 +142,19 @@ def _unready(seen: Observed, colour: Colour) -> str | None:
     return None if state.ready else f"{colour}, which is not ready: {state.reason}"
 
 
+def _answering(seen: Observed) -> Iterator[Condition]:
+    yield _answers(seen, "RegistryReachable", "registry", "the last state known of it is used")
+    yield _answers(seen, "GatewayInEffect", "gateway", "routes stay as they were written")
+    if seen.rollout and seen.rollout.phase is Phase.SHADOWING:
+        text = "the Rollout waits in SHADOWING"
+        yield _answers(seen, "DriftMonitorReachable", "drift-monitor", text)
+    if seen.rollout and seen.rollout.phase in SPLIT_PHASES:
+        yield _answers(seen, "CandidateMeasured", "metrics", "the Rollout waits where it is")
+        yield _answers(seen, "PolicyRead", "policy", "the Rollout waits where it is")
+
+
 def _answers(seen: Observed, kind: str, part: str, meanwhile: str) -> Condition:
     fault = seen.faults.get(part)
     if fault is None:
         return Condition(kind, status=True, reason="Answers", message="")
     return Condition(kind, status=False, reason="DoesNotAnswer", message=f"{fault}; {meanwhile}")
-
-
-def _rendered(condition: Condition) -> dict[str, str]:
-    return {**asdict(condition), "status": "True" if condition.status else "False"}

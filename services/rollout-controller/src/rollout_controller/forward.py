@@ -77,8 +77,18 @@ def _from_pending(seen: Observed, rollout: Rollout) -> Forward:
         state = seen.colours.get(rollout.candidate_colour)
         why = state.reason if state else "it is being loaded"
         return Wait("PredictorNotReady", f"{rollout.candidate_colour} loads the Candidate: {why}")
-    after = Phase.SHADOWING if rollout.baseline else Phase.SUCCEEDED
-    return _ask(seen, rollout, Advancing(after))
+    if rollout.baseline is None:
+        return _ask(seen, rollout, Advancing(Phase.SUCCEEDED))
+    return _unmirrored(seen) or _ask(seen, rollout, Advancing(Phase.SHADOWING))
+
+
+def _unmirrored(seen: Observed) -> Pausing | Wait | None:
+    """A gateway that cannot mirror may fail every request of a route that asks for it."""
+    mirroring = seen.mirroring
+    if mirroring is None or mirroring.possible is None:
+        why = mirroring.reason if mirroring else "it was not asked yet"
+        return Wait("MirrorUnproven", f"whether the gateway can mirror is not known: {why}")
+    return None if mirroring.possible else Pausing(f"the gateway cannot mirror: {mirroring.reason}")
 
 
 def _from_shadowing(seen: Observed, rollout: Rollout) -> Forward:

@@ -4,10 +4,12 @@ Only `reconcile` makes one; use cases change the fields that their docstrings na
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lifecycle.model_states import ModelState
-from lifecycle.rollouts import Colour, Marker, Rollout
+from lifecycle.rollouts import Marker, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
 from rollout_controller.observed import Asked, Observed, Patience
@@ -52,7 +54,8 @@ def found_in(marker: Marker) -> Rollback:
 
 @dataclass
 class ModelMemory:
-    """One model's memory. `going_back` is held while a Rollback is carried out; `wake` cuts the
+    """One model's memory. `leading` tells whether this replica acts, `told` is the status that the
+    leading one published. `going_back` is held while a Rollback is carried out; `wake` cuts the
     wait before the next look short; `looked` is set anew after each look.
     """
 
@@ -63,10 +66,11 @@ class ModelMemory:
     policy: HeldPolicy | None = None
     seen: Observed | None = None
     asked: Asked | None = None
-    wish: tuple[Colour, str] | None = None
     last_rollback: Rollback | None = None
     waiting: tuple[str, str] = ("Starting", "nothing was looked at yet")
     fault: str | None = None
+    leading: bool = True
+    told: Mapping[str, Any] = field(default_factory=dict)
     going_back: asyncio.Lock = field(default_factory=asyncio.Lock)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     looked: asyncio.Condition = field(default_factory=asyncio.Condition)

@@ -53,6 +53,9 @@ class Meters:
         self.errors = self._counter(
             "reconcile_errors", "Looks that failed, by the part that did not answer", "part"
         )
+        self.leading = Gauge(
+            f"{_PREFIX}_leading", "1 while this replica acts, else 0", registry=self.registry
+        )
         self.write_seconds = Histogram(
             f"{_PREFIX}_route_write_seconds",
             "Time from writing a route to reading back that it is in effect",

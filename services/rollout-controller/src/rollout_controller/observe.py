@@ -1,7 +1,7 @@
 """Looking at one model: the ledger, the route, the colours, the counts.
 
-What does not answer becomes a fault beside the last thing known of it. Changes in `memory`:
-state, policy, notes (the Tally).
+What does not answer becomes a fault beside the last thing known of it. Only the leading replica
+counts. Changes in `memory`: state, policy, notes.
 """
 
 import asyncio
@@ -35,8 +35,10 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
         _read_effect(ports, name, held, faults),
         ports.workloads.observe(name),
     )
+    now = ports.clock.now()
+    _note_resumed(memory, now)
     seen = Observed(
-        now=ports.clock.now(),
+        now=now,
         served=memory.served,
         patience=memory.patience,
         state=memory.state or _state_in_route(name, held),
@@ -48,9 +50,9 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
         health=None,
         in_flight=None,
         paired_since=None,
+        mirroring=None,
         notes=memory.notes,
         asked=memory.asked,
-        wish=memory.wish,
         faults=faults,
     )
     return await _look_at_rollout(ports, memory, seen, faults)
@@ -62,13 +64,15 @@ async def _look_at_rollout(
     rollout, settled = seen.rollout, _route_is_settled(seen)
     if rollout is None or seen.going_back:
         return seen
+    if memory.leading and _needs_a_mirror(seen, rollout):
+        return replace(seen, mirroring=await ports.gateway.mirroring(seen.served))
     if rollout.phase is Phase.SHADOWING and settled and seen.fresh:
         try:
             since = await ports.pairs.paired_since(seen.served.name, rollout)
             return replace(seen, paired_since=since)
         except PairsUnreachable as error:
             faults["drift-monitor"] = str(error)
-    if rollout.phase in SPLIT_PHASES:
+    if rollout.phase in SPLIT_PHASES and memory.leading:
         in_flight = await _count(ports, memory, seen, faults)
         seen = replace(seen, notes=memory.notes, in_flight=in_flight)
         return replace(seen, health=health_of(seen))
@@ -109,10 +113,25 @@ async def _read_effect(
     if held is None:
         return False
     try:
-        return await ports.gateway.wait_in_effect(name, 0)
+        effect = await ports.gateway.wait_in_effect(name, 0)
     except GatewayUnreachable as error:
         faults["gateway"] = str(error)
         return None
+    if not effect.reached:
+        faults["gateway"] = effect.reason
+    return effect.reached
+
+
+def _note_resumed(memory: ModelMemory, now: float) -> None:
+    """Give a Gate its whole patience after a pause, whichever replica was asked to resume; and let
+    go of counts that another replica goes on with: their sums are not ours any more.
+    """
+    before = memory.seen.rollout if memory.seen else None
+    after = memory.state.rollout if memory.state else None
+    if before and after and before.paused is not None and replace(before, paused=None) == after:
+        memory.notes = replace(memory.notes, resumed_at=now)
+    if not memory.leading:
+        memory.notes = replace(memory.notes, tally=None)
 
 
 def _state_in_route(name: str, held: HeldRoute | None) -> ModelState:
@@ -128,6 +147,13 @@ def _route_is_settled(seen: Observed) -> bool:
         and seen.held is not None
         and seen.held.route.intent == seen.target().intent
     )
+
+
+def _needs_a_mirror(seen: Observed, rollout: Rollout) -> bool:
+    """Asked when the mirror is the next thing: a gateway may have to prove it by requests."""
+    waits = rollout.phase is Phase.PENDING and rollout.paused is None and seen.fresh
+    loaded = seen.ready(rollout.candidate_colour, rollout.candidate)
+    return waits and loaded and rollout.baseline is not None
 
 
 async def _count(

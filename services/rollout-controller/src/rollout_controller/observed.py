@@ -8,8 +8,8 @@ from lifecycle.policies import GatePolicy
 from lifecycle.rollouts import Colour, Phase, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
-from rollout_controller.ports import ColourState, HeldPolicy, Notes
-from rollout_controller.route_objects import HeldRoute
+from rollout_controller.ports import ColourState, HeldPolicy, Mirroring, Notes
+from rollout_controller.route_objects import HeldRoute, Wish
 from rollout_controller.tallies import Tally
 from rollout_controller.targets import Target, ledger_target, marker_stands, marker_target
 
@@ -49,7 +49,8 @@ class Observed:
     """One look. `fresh` False: the ledger does not answer and `state` is the last one known.
     `in_effect` None: the gateway does not say. `paired_since`: when the drift-monitor began to
     pair, None before it did. `in_flight`: requests that the Candidate has not answered yet, None
-    where that is not known. `wish` is a colour and digest that a Rollback
+    where that is not known. `mirroring`: what the gateway can do, None where nobody needs to know.
+    `wish` is a colour and digest that a Rollback
     to an earlier Production is loading. `faults` are parts that could not be read, by name.
     """
 
@@ -65,9 +66,9 @@ class Observed:
     health: Verdict | None
     in_flight: int | None
     paired_since: float | None
+    mirroring: Mirroring | None
     notes: Notes
     asked: Asked | None
-    wish: tuple[Colour, str] | None
     faults: Mapping[str, str]
 
     @property
@@ -85,6 +86,12 @@ class Observed:
     def gates(self) -> GatePolicy | None:
         """Return the gate policy last read."""
         return self.policy.policy if self.policy else None
+
+    @property
+    def wish(self) -> Wish | None:
+        """Return what a Rollback to an earlier Production waits for."""
+        wish = self.held.route.wish if self.held else None
+        return wish if wish and self.now < wish.until else None
 
     @property
     def going_back(self) -> bool:

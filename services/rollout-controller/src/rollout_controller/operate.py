@@ -1,6 +1,6 @@
 """What people ask for: start, pause, resume, abort, and back. Nothing is decided about Gates.
 
-Each answers at once; the loop carries on from what was written. Changes in `memory`: wish,
+Each answers at once; the loop carries on from what was written. Changes in `memory`:
 notes, and state by `note`.
 """
 

@@ -6,7 +6,14 @@ only when it is in effect does the Rollout move on. So each crash is followed by
 
 from dataclasses import dataclass, replace
 
-from lifecycle.rollouts import NOTHING_TO_SERVE, SPLIT_PHASES, Colour, Marker, RouteIntent
+from lifecycle.rollouts import (
+    NOTHING_TO_SERVE,
+    SPLIT_PHASES,
+    Colour,
+    Marker,
+    RouteIntent,
+    all_to,
+)
 from lifecycle.verdicts import Verdict
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait, forward
 from rollout_controller.observed import Observed
@@ -71,7 +78,8 @@ def _go_back(seen: Observed, _target: Target) -> Action | None:
 
 
 def _load(seen: Observed, target: Target) -> Action | None:
-    wanted = {**target.digests, **dict([seen.wish] if seen.wish else [])}
+    wished = {seen.wish.colour: seen.wish.digest} if seen.wish else {}
+    wanted = {**target.digests, **wished}
     for colour, digest in wanted.items():
         state = seen.colours.get(colour)
         if (state is None or state.digest != digest) and _is_free(seen, colour):
@@ -88,6 +96,8 @@ def _is_free(seen: Observed, colour: Colour) -> bool:
 
 
 def _write_route(seen: Observed, target: Target) -> Action | None:
+    if not seen.fresh and seen.rollout is None:
+        return None  # neither the ledger nor a route says what was: whatever serves goes on
     route = _wanted_route(seen, target)
     if seen.held is None or not seen.held.route.same_but_seq(route):
         return WriteRoute(route)
@@ -113,6 +123,7 @@ def _wanted_route(seen: Observed, target: Target) -> Route:
         rollout=rollout,
         ledger_seq=seen.state.seq,
         marker=marker,
+        wish=seen.wish,
     )
 
 
@@ -120,8 +131,14 @@ def _next_intent(seen: Observed, target: Target, before: RouteIntent) -> RouteIn
     if not _may_carry(seen, target, before):
         return before
     if _opens_to_users(seen, target, before) and not _drained(seen, before):
-        return replace(before, mirror=None, mirror_percent=0)
+        return _without_copies(seen, before)
     return target.intent
+
+
+def _without_copies(seen: Observed, before: RouteIntent) -> RouteIntent:
+    if before == NOTHING_TO_SERVE and seen.rollout:
+        return all_to(seen.rollout.baseline_colour)  # the route was lost: users come first
+    return replace(before, mirror=None, mirror_percent=0)
 
 
 def _opens_to_users(seen: Observed, target: Target, before: RouteIntent) -> bool:
@@ -188,7 +205,7 @@ def _not_ready(seen: Observed, target: Target) -> str:
 
 def _unload(seen: Observed, target: Target) -> Action | None:
     for colour in seen.colours:
-        wished = seen.wish is not None and seen.wish[0] is colour
+        wished = seen.wish is not None and seen.wish.colour is colour
         if colour not in target.digests and not wished and not seen.carries(colour):
             return Unload(colour)
     return None

@@ -1,7 +1,8 @@
 """What this service needs from the world. Local processes and clusters differ behind these."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lifecycle.evidence import Subjects
@@ -50,6 +51,14 @@ class RouteMoved(Exception):
 
 class MetricsUnreachable(Exception):
     """The predictor's counters could not be read; the text says why."""
+
+
+class ServedModelsUnreachable(Exception):
+    """Where ServedModels are written does not answer, or does not take a status."""
+
+
+class NotLeading(Exception):
+    """Another replica leads, so this one must not act, or must act no longer."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +140,29 @@ class Pairs(Protocol):
         """Return signed shadow Evidence of what was counted."""
 
 
+@dataclass(frozen=True)
+class Effect:
+    """Whether what was written is what the gateway does; `reason` says why not."""
+
+    reached: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Mirroring:
+    """Whether the gateway can copy requests to a second version, under the same request id;
+    None: that is not known yet. `reason` says why not, and what to do.
+    """
+
+    possible: bool | None
+    reason: str = ""
+
+
 class Gateway(Protocol):
-    """The one route object of each model. Its rules are the gateway's own; not the ledger's."""
+    """The one route object of each model. Its rules are the gateway's own; not the ledger's.
+
+    Whoever cannot be asked or told is GatewayUnreachable.
+    """
 
     async def read(self, model: str) -> HeldRoute | None:
         """Return what was last written, None when nothing was."""
@@ -142,10 +172,13 @@ class Gateway(Protocol):
         whatever is held, because going back must not lose a race).
         """
 
-    async def wait_in_effect(self, model: str, seconds: float) -> bool:
+    async def wait_in_effect(self, model: str, seconds: float) -> Effect:
         """Return whether what was written is what the gateway does, waiting up to `seconds`;
         GatewayUnreachable when it does not say.
         """
+
+    async def mirroring(self, served: ServedModel) -> Mirroring:
+        """Return whether this model's share of requests can be mirrored; never raises."""
 
     async def remove(self, model: str) -> None:
         """Forget a model that is no longer served."""
@@ -209,17 +242,36 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class ServedModelsRead:
-    """All ServedModels by name, and what was refused: object to reason."""
+    """All ServedModels by name, what was refused (object to reason), and the status that each
+    shows to people now, where it shows one.
+    """
 
     models: Mapping[str, ServedModel]
     refused: Mapping[str, str]
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class ServedModels(Protocol):
-    """Where people say how each model is served."""
+    """Where people say how each model is served. Both raise ServedModelsUnreachable."""
 
-    def read(self) -> ServedModelsRead:
+    async def read(self) -> ServedModelsRead:
         """Return what is written now; a refused object's last good form stays among the models."""
+
+    async def publish(self, model: str, status: Mapping[str, Any]) -> None:
+        """Show people a model's status beside what they wrote, where there is room for it."""
+
+
+class Leadership(Protocol):
+    """Which of several replicas acts. All may look, and go back when somebody asks."""
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this replica may act now."""
+
+    def acting(self) -> AbstractAsyncContextManager[None]:
+        """Run a block while leading: NotLeading where this replica does not lead, or has to stop.
+        The block is then cancelled before another replica can begin.
+        """
 
 
 class Clock(Protocol):
@@ -239,6 +291,7 @@ class Ports:
     workloads: Workloads
     metrics: CandidateMetrics
     journal: Journal
+    leadership: Leadership
     clock: Clock
     sign: Sign
     meters: Meters

@@ -120,9 +120,10 @@ async def _carry_out(ports: Ports, memory: ModelMemory, held: HeldRoute, cause: 
 async def _effect(ports: Ports, model: str) -> float | None:
     started = ports.clock.now()
     try:
-        if not await ports.gateway.wait_in_effect(model, EFFECT_LIMIT_SECONDS):
-            return None
+        effect = await ports.gateway.wait_in_effect(model, EFFECT_LIMIT_SECONDS)
     except GatewayUnreachable:
+        return None
+    if not effect.reached:
         return None
     effective_at = ports.clock.now()
     ports.meters.write_seconds.observe(effective_at - started)

@@ -1,20 +1,24 @@
 """A Rollback that somebody asks for: where to, is it loaded, then back at once.
 
-To the Baseline it waits for nobody. To an earlier Production it first has the loop load that
-version into the colour that nobody is sent to. Changes in `memory`: wish.
+To the Baseline it waits for nobody. To an earlier Production it first has that version loaded into
+the colour that nobody is sent to: the wish stands in the route, so it does not matter which replica
+is asked and which one loads.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lifecycle.model_states import ModelState
 from lifecycle.rollouts import ACTIVE_PHASES, Colour, Rollout
 from lifecycle.transitions import require_version
 from rollout_controller.memory import ModelMemory, Rollback
-from rollout_controller.ports import LedgerUnreachable, Ports
+from rollout_controller.ports import GatewayUnreachable, LedgerUnreachable, Ports, RouteMoved
 from rollout_controller.rollback import Cause, go_back
-from rollout_controller.route_objects import HeldRoute
+from rollout_controller.route_objects import HeldRoute, Wish
 from rollout_controller.targets import GONE_BACK, production_of
+
+_TRIES = 5
+"""Another writer may move the route between reading and writing; rarely twice."""
 
 
 class CannotGoBack(Exception):
@@ -45,12 +49,9 @@ async def roll_back(
     if place is None or rollout is None:
         return None
     cause = Cause(rollout, place.digest, place.colour, reason, False, decided_at)  # noqa: FBT003
-    try:
-        await _await_ready(ports, memory, held, place)
-        _refuse_other(memory, rollout)
-        return await go_back(ports, memory, cause)
-    finally:
-        memory.wish = None
+    await _await_ready(ports, memory, held, place)
+    _refuse_other(memory, rollout)
+    return await go_back(ports, memory, cause)
 
 
 async def known_state(ports: Ports, memory: ModelMemory) -> ModelState:
@@ -110,19 +111,40 @@ async def _await_ready(
     state = (await ports.workloads.observe(memory.served.name)).get(place.colour)
     if state and state.ready and state.digest == place.digest:
         return
+    until = ports.clock.now() + memory.patience.load
+    await _wish(ports, memory, Wish(place.colour, place.digest, until))
+    try:
+        await _await_look(memory, place)
+    except TimeoutError as error:
+        await _wish(ports, memory, None)
+        raise CannotGoBack(
+            f"{place.digest} was not ready in {place.colour} within "
+            f"{memory.patience.load:g} s; its log says why"
+        ) from error
+
+
+async def _await_look(memory: ModelMemory, place: Place) -> None:
     before = memory.seen
-    memory.wish = (place.colour, place.digest)
     memory.wake.set()
 
     def ready() -> bool:
         seen = memory.seen
         return seen is not None and seen is not before and seen.ready(place.colour, place.digest)
 
-    try:
-        async with asyncio.timeout(memory.patience.load), memory.looked:
-            await memory.looked.wait_for(ready)
-    except TimeoutError as error:
-        raise CannotGoBack(
-            f"{place.digest} was not ready in {place.colour} within "
-            f"{memory.patience.load:g} s; its log says why"
-        ) from error
+    async with asyncio.timeout(memory.patience.load), memory.looked:
+        await memory.looked.wait_for(ready)
+
+
+async def _wish(ports: Ports, memory: ModelMemory, wish: Wish | None) -> None:
+    """Write a wish into the route, or take it back, whatever else is written meanwhile."""
+    name = memory.served.name
+    for _ in range(_TRIES):
+        held = await ports.gateway.read(name)
+        if held is None:
+            return
+        try:
+            await ports.gateway.write(replace(held.route, wish=wish), held.revision)
+        except RouteMoved:
+            continue
+        return
+    raise GatewayUnreachable(f"the route of {name} is written to without pause; try again")

@@ -1,11 +1,12 @@
 """The route object of one model: what the gateway does, and what a restart must find again.
 
 It carries the Rollout that it implements and, after a Rollback, the Marker, in one object and
-one write; so a controller that lost its memory, or the registry, can still go back.
+one write; so a controller that lost its memory, or the registry, can still go back. What must be
+loaded before a Rollback can be carried out stands here too, so that whichever replica acts sees it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lifecycle.rollouts import (
@@ -17,6 +18,17 @@ from lifecycle.rollouts import (
     marker_from_dict,
     rollout_from_dict,
 )
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A version that a Rollback to an earlier Production wants loaded in the colour that nobody is
+    sent to; `until`, seconds since the epoch, is when nobody waits for it any longer.
+    """
+
+    colour: Colour
+    digest: str
+    until: float
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Route:
     rollout: Rollout | None = None
     ledger_seq: int = 0
     marker: Marker | None = None
+    wish: Wish | None = None
 
     def carries(self, colour: Colour) -> bool:
         """Tell whether requests, or copies of them, go to a colour."""
@@ -47,7 +60,8 @@ class Route:
         """
         moved = {marker.to_colour: address} if address else {}
         backends = {**self.backends, **moved}
-        return replace(self, intent=all_to(marker.to_colour), marker=marker, backends=backends)
+        intent = all_to(marker.to_colour)
+        return replace(self, intent=intent, marker=marker, wish=None, backends=backends)
 
 
 @dataclass(frozen=True)
@@ -58,12 +72,49 @@ class HeldRoute:
     revision: str
 
 
+def route_to_dict(route: Route) -> dict[str, Any]:
+    """Return the whole Route as JSON."""
+    intent = route.intent
+    return {
+        "model": route.model,
+        "hostnames": list(route.hostnames),
+        "blue": intent.blue,
+        "green": intent.green,
+        "mirror": intent.mirror.value if intent.mirror else None,
+        "mirror_percent": intent.mirror_percent,
+        "backends": {colour.value: address for colour, address in route.backends.items()},
+        **route_notes(route),
+    }
+
+
+def route_from_dict(document: Mapping[str, Any]) -> Route:
+    """Read what `route_to_dict` wrote; KeyError, ValueError or TypeError when it is not that."""
+    rollout, ledger_seq, marker = read_route_notes(document)
+    mirror = document["mirror"]
+    return Route(
+        model=document["model"],
+        hostnames=tuple(document["hostnames"]),
+        intent=RouteIntent(
+            blue=int(document["blue"]),
+            green=int(document["green"]),
+            mirror=Colour(mirror) if mirror else None,
+            mirror_percent=int(document["mirror_percent"]),
+        ),
+        backends={Colour(name): address for name, address in document["backends"].items()},
+        rollout=rollout,
+        ledger_seq=ledger_seq,
+        marker=marker,
+        wish=read_wish(document),
+    )
+
+
 def route_notes(route: Route) -> dict[str, Any]:
     """Return what is kept beside the gateway's own fields, as JSON."""
     return {
         "rollout": route.rollout.to_dict() if route.rollout else None,
         "ledger_seq": route.ledger_seq,
         "marker": route.marker.to_dict() if route.marker else None,
+        "wish": asdict(route.wish) if route.wish else None,
     }
 
 
@@ -75,3 +126,9 @@ def read_route_notes(notes: Mapping[str, Any]) -> tuple[Rollout | None, int, Mar
         int(notes["ledger_seq"]),
         marker_from_dict(marker) if marker else None,
     )
+
+
+def read_wish(notes: Mapping[str, Any]) -> Wish | None:
+    """Read what `route_notes` wrote of a wish."""
+    wish = notes.get("wish")
+    return Wish(**{**wish, "colour": Colour(wish["colour"])}) if wish else None

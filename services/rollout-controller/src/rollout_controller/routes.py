@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from lifecycle.transitions import TransitionRefused
 from rollout_controller.conditions import status_document
+from rollout_controller.follow import Loops
 from rollout_controller.memory import ModelMemory, Rollback
 from rollout_controller.operate import abort, pause, resume, start_rollout
 from rollout_controller.ports import (
@@ -16,10 +17,9 @@ from rollout_controller.ports import (
     PairsUnreachable,
     Ports,
 )
-from rollout_controller.reconcile import Loops
 from rollout_controller.rollback_by_hand import CannotGoBack, roll_back
 from rollout_controller.schemas import ModelName, ReasonBody, RollbackBody, StartBody
-from servicekit.callers import Caller, TokenFile, caller_dependency
+from servicekit.callers import Caller, Callers, caller_dependency
 from servicekit.problems import Problem, problem_page
 
 _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
@@ -32,11 +32,11 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
 _RETRY_AFTER = {"Retry-After": "2"}
 
 
-def rollout_routes(loops: Loops, ports: Ports, tokens: TokenFile) -> APIRouter:
+def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
     """Return the routes of this service."""
     router = APIRouter()
-    viewer = Depends(caller_dependency(tokens, "viewer"))
-    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
+    viewer = Depends(caller_dependency(callers, "viewer"))
+    operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
 
     @router.get("/v1/models/{m}", dependencies=[viewer])
     async def status(m: ModelName) -> dict[str, Any]:

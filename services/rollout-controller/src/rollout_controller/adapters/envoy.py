@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from lifecycle.served_models import ServedModel
 from rollout_controller.adapters.envoy_files import (
     CLUSTERS,
     ROUTES,
@@ -23,7 +24,7 @@ from rollout_controller.adapters.envoy_files import (
     routes_document,
 )
 from rollout_controller.adapters.files import write_json
-from rollout_controller.ports import GatewayUnreachable, RouteMoved
+from rollout_controller.ports import Effect, GatewayUnreachable, Mirroring, RouteMoved
 from rollout_controller.route_objects import HeldRoute, Route
 
 _LOOK_EVERY_SECONDS = 0.005
@@ -87,16 +88,21 @@ class EnvoyGateway:
                 await self._move_clusters(routes)
             self._store_routes(routes)
 
-    async def wait_in_effect(self, model: str, seconds: float) -> bool:  # noqa: ARG002 - one file for all
+    async def wait_in_effect(self, model: str, seconds: float) -> Effect:  # noqa: ARG002 - one file for all
         """Ask Envoy until it has the files' content, which is every model's at once."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
             configs = await self._dump("dynamic_route_configs", "version_info")
             if any(config.get("version_info") == self._version for config in configs):
-                return True
+                return Effect(reached=True)
             if asyncio.get_running_loop().time() >= deadline:
-                return False
+                text = "Envoy has not taken the routes over; its log says what it refused"
+                return Effect(reached=False, reason=text)
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    async def mirroring(self, served: ServedModel) -> Mirroring:  # noqa: ARG002 - true of all
+        """Envoy mirrors any share of requests."""
+        return Mirroring(possible=True)
 
     async def remove(self, model: str) -> None:
         """Drop the model's virtual host, then its clusters."""

@@ -9,7 +9,14 @@ from typing import Any
 
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.rollouts import Colour, RouteIntent
-from rollout_controller.route_objects import Route, read_route_notes, route_notes
+from rollout_controller.public_paths import predictions, questions
+from rollout_controller.route_objects import (
+    Route,
+    read_route_notes,
+    read_wish,
+    route_notes,
+    route_to_dict,
+)
 
 ROUTES = "routes.yaml"
 CLUSTERS = "clusters.yaml"
@@ -78,10 +85,7 @@ def addresses_in(clusters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 def revision(route: Route) -> str:
     """Return a digest of all that one model's Route says."""
-    backends = {colour.value: address for colour, address in route.backends.items()}
-    intent = [route.intent.blue, route.intent.green, route.intent.mirror]
-    content = [route.model, route.hostnames, intent, route.intent.mirror_percent, backends]
-    return sha256_digest(canonical_json([*content, route_notes(route)]))
+    return sha256_digest(canonical_json(route_to_dict(route)))
 
 
 def _versioned(resources: list[Document]) -> Document:
@@ -155,15 +159,8 @@ def _virtual_host(route: Route, timeout_seconds: float) -> Document:
     ask = _answer(route, timeout_seconds, mirrored=False)
     predict = _answer(route, timeout_seconds, mirrored=True)
     pages = [
-        _route("POST", "/predict", predict),
-        _route("POST", f"/v1/models/{model}:predict", predict),
-        _route("POST", f"/v2/models/{model}/infer", predict),
-        _route("GET", f"/v1/models/{model}", ask),
-        _route("GET", "/v2", ask),
-        _route("GET", "/v2/health/live", ask),
-        _route("GET", "/v2/health/ready", ask),
-        _route("GET", f"/v2/models/{model}", ask),
-        _route("GET", f"/v2/models/{model}/ready", ask),
+        *(_route(*request, predict) for request in predictions(model)),
+        *(_route(*request, ask) for request in questions(model)),
     ]
     return {
         "name": model,
@@ -252,7 +249,8 @@ def _address_in(cluster: Mapping[str, Any]) -> str:
 
 def _read_host(host: Mapping[str, Any], addresses: Mapping[str, str]) -> Route:
     model = host["name"]
-    rollout, ledger_seq, marker = read_route_notes(host["metadata"]["filter_metadata"][_NOTES])
+    notes = host["metadata"]["filter_metadata"][_NOTES]
+    rollout, ledger_seq, marker = read_route_notes(notes)
     backends = {
         colour: addresses[name]
         for colour in Colour
@@ -266,6 +264,7 @@ def _read_host(host: Mapping[str, Any], addresses: Mapping[str, str]) -> Route:
         rollout=rollout,
         ledger_seq=ledger_seq,
         marker=marker,
+        wish=read_wish(notes),
     )
 
 

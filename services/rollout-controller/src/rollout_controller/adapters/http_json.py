@@ -25,12 +25,15 @@ class Refusal(Exception):
 
 
 class HttpJson:
-    """One service's base address, our token for it and a time limit per question."""
+    """One service's base address, our token for it and a time limit per question.
 
-    def __init__(self, url: str, token: str, timeout_seconds: float) -> None:
+    The token is asked for each time, because a cluster renews it while we run.
+    """
+
+    def __init__(self, url: str, token: Callable[[], str], timeout_seconds: float) -> None:
         self._url = url
-        headers = {"authorization": f"Bearer {token}"}
-        self._client = httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout_seconds)
+        self._token = token
+        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -40,8 +43,9 @@ class HttpJson:
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         """Return a 2xx answer; raises NotAnswered or Refusal."""
+        headers = {"authorization": f"Bearer {self._token()}"}
         try:
-            answer = await self._client.request(method, path, json=body)
+            answer = await self._client.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise NotAnswered(f"{method} {self._url}{path}: {reason}") from error

@@ -1,6 +1,8 @@
 """The ServedModels port on a directory of YAML files, one ServedModel each."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,7 +20,7 @@ class ServedModelFiles:
         self._good: dict[Path, ServedModel] = {}
         self._refused: dict[Path, str] = {}
 
-    def read(self) -> ServedModelsRead:
+    async def read(self) -> ServedModelsRead:
         """Return all ServedModels and every file that was refused, with the reason."""
         paths = sorted(self._directory.glob("*.yaml"))
         for gone in set(self._stamps) - set(paths):
@@ -35,6 +37,9 @@ class ServedModelFiles:
             elif model:
                 models[model.name] = model
         return ServedModelsRead(models, refused)
+
+    async def publish(self, model: str, status: Mapping[str, Any]) -> None:
+        """Do nothing: a file belongs to whoever wrote it, and people ask the service itself."""
 
     def _read_when_changed(self, path: Path) -> None:
         try:

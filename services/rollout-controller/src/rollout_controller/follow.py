@@ -1,0 +1,144 @@
+"""The set of loops, kept in step with the ServedModels that people write.
+
+Deleting a ServedModel ends its serving, as deleting a Deployment does: the leading replica removes
+the route, then the predictors. What no replica saw being deleted goes on serving. A spec that is
+refused changes nothing; its last good form stays.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lifecycle.rollouts import Colour
+from lifecycle.served_models import ServedModel
+from rollout_controller.hostnames import refuse_hostnames
+from rollout_controller.memory import ModelMemory
+from rollout_controller.observed import Patience
+from rollout_controller.ports import (
+    GatewayUnreachable,
+    NotLeading,
+    Ports,
+    ServedModels,
+    ServedModelsRead,
+    ServedModelsUnreachable,
+)
+from rollout_controller.published import published_status, refused_status
+from rollout_controller.reconcile import ModelLoop
+
+_LAST_LOOK_SECONDS = 3.0
+"""A look that is under way when the process ends may still read back what it wrote."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Loops:
+    """All loops, kept in step with the ServedModels that people write."""
+
+    ports: Ports
+    source: ServedModels
+    patience: Patience
+    interval_seconds: float
+    refused: Mapping[str, str] = field(default_factory=dict)
+    _loops: dict[str, ModelLoop] = field(default_factory=dict)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _deleted: set[str] = field(default_factory=set)
+
+    def find(self, model: str) -> ModelMemory | None:
+        """Return the memory of a model that is served."""
+        loop = self._loops.get(model)
+        return loop.memory if loop else None
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Follow the ServedModels until cancelled; `ready` is called after each first look.
+
+        When cancelled it lets the looks that are under way end.
+        """
+        try:
+            while True:
+                try:
+                    await self.follow()
+                    ready()
+                    await self.publish()
+                except (GatewayUnreachable, ServedModelsUnreachable) as error:
+                    _log.warning("models not followed", extra={"reason": str(error)})
+                except NotLeading:
+                    _log.info("the lead was lost meanwhile")
+                await asyncio.sleep(self.interval_seconds)
+        finally:
+            await self._end([*self._tasks])
+
+    async def follow(self) -> None:
+        """Start, change and end loops as the ServedModels say now."""
+        read = await self.source.read()
+        refused = refuse_hostnames(read.models, self._loops)
+        self.refused = {**read.refused, **refused}
+        await self._forget([name for name in self._loops if name not in read.models])
+        for name, served in read.models.items():
+            if name in refused:
+                continue
+            if name not in self._loops:
+                await self._begin(served)
+            self._loops[name].memory.served = served
+        self._hear(read)
+        await self._remove(self._deleted - read.models.keys())
+
+    async def publish(self) -> None:
+        """Show each model's status, if this replica leads."""
+        if not self.ports.leadership.leads:
+            return
+        for name, status in self._statuses():
+            try:
+                async with self.ports.leadership.acting():
+                    await self.source.publish(name, status)
+            except ServedModelsUnreachable as error:
+                _log.warning("status not shown", extra={"model": name, "reason": str(error)})
+
+    def _statuses(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for name, loop in self._loops.items():
+            seen = loop.memory.seen
+            if seen is None or seen.served == loop.memory.served:  # else it was of an older spec
+                yield name, published_status(loop.memory, self.refused.get(name))
+        for name, refusal in self.refused.items():
+            if name not in self._loops:
+                yield name, refused_status(refusal)
+
+    async def _begin(self, served: ServedModel) -> None:
+        notes = self.ports.journal.load(served.name)
+        loop = ModelLoop(self.ports, ModelMemory(served, self.patience, notes))
+        await loop.look()
+        self._loops[served.name] = loop
+        self._tasks[served.name] = asyncio.create_task(loop.run(self.interval_seconds))
+
+    def _hear(self, read: ServedModelsRead) -> None:
+        """Take over what the leading replica says, in case it is another."""
+        for name, loop in self._loops.items():
+            loop.memory.told = read.published.get(name, {})
+
+    async def _forget(self, names: list[str]) -> None:
+        await self._end(names)
+        for name in names:
+            self.ports.meters.forget(name)
+            del self._loops[name]
+        self._deleted.update(names)
+
+    async def _remove(self, names: set[str]) -> None:
+        """Take away what served a deleted model; another replica does it again should it lead."""
+        if not self.ports.leadership.leads:
+            return
+        for name in sorted(names):
+            async with self.ports.leadership.acting():
+                await self.ports.gateway.remove(name)
+                for colour in Colour:
+                    await self.ports.workloads.stop(name, colour)
+            self._deleted.discard(name)
+
+    async def _end(self, names: list[str]) -> None:
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
+        for name in names:
+            self._loops[name].end()
+        late = (await asyncio.wait(tasks, timeout=_LAST_LOOK_SECONDS))[1] if tasks else ()
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
