@@ -1,5 +1,6 @@
 import pytest
 
+from lifecycle.capacity import Resources, Scale
 from lifecycle.documents import DocumentRefused
 from lifecycle.served_models import read_served_model
 
@@ -35,3 +36,54 @@ def test_a_limit_of_a_gate_does_not_belong_here():
 def test_the_version_that_serves_does_not_belong_here():
     with pytest.raises(DocumentRefused, match="unknown field 'version'"):
         read_served_model(a_document(version=3))
+
+
+def test_without_autoscaling_there_are_always_as_many_predictors_as_replicas():
+    assert read_served_model(a_document()).scale == Scale(1, 1)
+    assert read_served_model(a_document(replicas=3)).scale == Scale(3, 3)
+
+
+def test_autoscaling_names_bounds_and_a_target_and_goes_before_replicas():
+    autoscaling = {"class": "hpa", "minReplicas": 2, "maxReplicas": 5}
+    model = read_served_model(a_document(replicas=9, autoscaling=autoscaling))
+
+    assert model.scale == Scale(2, 5, "hpa", cpu_percent=80)
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "said"),
+    [
+        ({"class": "vpa", "maxReplicas": 2}, "class is 'vpa'; it must be one of hpa, keda"),
+        ({"class": "hpa"}, "maxReplicas is missing"),
+        ({"class": "hpa", "minReplicas": 0, "maxReplicas": 2}, "minReplicas is 0"),
+        ({"class": "keda", "minReplicas": 3, "maxReplicas": 2}, "maxReplicas is 2"),
+        ({"class": "hpa", "maxReplicas": 2, "targetCPUPercent": 101}, "between 1 and 100"),
+        ({"class": "hpa", "maxReplicas": 2, "metrics": []}, "unknown field 'metrics'"),
+    ],
+)
+def test_autoscaling_that_could_not_scale_is_refused(autoscaling, said):
+    with pytest.raises(DocumentRefused, match=rf"spec\.autoscaling.*{said}"):
+        read_served_model(a_document(autoscaling=autoscaling))
+
+
+def test_resources_are_taken_as_they_are_written():
+    resources = {"requests": {"cpu": "250m", "memory": "1.5Gi"}, "limits": {"memory": "2Gi"}}
+    model = read_served_model(a_document(resources=resources))
+
+    assert model.resources == Resources(resources["requests"], resources["limits"])
+    assert read_served_model(a_document()).resources == Resources()
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"requests": {"cpu": "half"}}, "requests.cpu is 'half'; it must be an amount"),
+        ({"requests": {"cpu": 1}}, "a non-empty string"),
+        ({"limits": {"memory": "0Mi"}}, "above zero"),
+        ({"limits": {"gpu": "1"}}, "unknown field 'gpu'"),
+        ({"requests": {"memory": "1Gi"}, "limits": {"memory": "1000M"}}, "at most the limit"),
+    ],
+)
+def test_resources_that_no_cluster_could_give_are_refused(resources, said):
+    with pytest.raises(DocumentRefused, match=rf"spec\.resources.*{said}"):
+        read_served_model(a_document(resources=resources))

@@ -5,6 +5,7 @@ Neither which version serves (the ledger's) nor the limits of Gates (the policy'
 
 from dataclasses import dataclass
 
+from lifecycle.capacity import Resources, Scale, read_resources, read_scale
 from lifecycle.documents import DocumentRefused, Fields
 
 
@@ -26,7 +27,8 @@ class ServedModel:
 
     name: str
     hostnames: tuple[str, ...]
-    replicas: int
+    scale: Scale
+    resources: Resources
     mirror_percent: int
     canary_weights: tuple[int, ...]
     bake_seconds: float
@@ -54,7 +56,8 @@ def _read_spec(name: str, spec: Fields) -> ServedModel:
     model = ServedModel(
         name=name,
         hostnames=spec.texts("hostnames", ("*",)),
-        replicas=spec.whole("replicas", 1, 1000, 1),
+        scale=read_scale(spec, spec.whole("replicas", 1, 1000, 1)),
+        resources=read_resources(spec.section("resources", required=False)),
         mirror_percent=spec.whole("mirrorPercent", 1, 100, 100),
         canary_weights=_rising(spec),
         bake_seconds=spec.number("bakeSeconds", 0, 30 * 86400, 3600),
