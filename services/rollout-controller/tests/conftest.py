@@ -22,6 +22,7 @@ def _load(name, file):
 fakes = _load("rollout_controller_fakes", "fakes.py")
 fake_kubernetes = _load("rollout_controller_fake_kubernetes", "fake_kubernetes.py")
 lease_suite = _load("rollout_controller_lease_suite", "lease_suite.py")
+gateway_suite = _load("rollout_controller_gateway_suite", "gateway_suite.py")
 
 
 @pytest.fixture

@@ -1,31 +1,24 @@
-"""One behaviour suite for the Gateway port, and what a real Envoy does with real requests."""
+"""The Gateway port's suite on the fake and on a real Envoy, and what Envoy does with requests."""
 
 import asyncio
+import sys
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
 import pytest
-from rollout_controller_fakes import MODEL, OLD, START, Backend, a_rollout
+from rollout_controller_fakes import MODEL, Backend, a_rollout
 from rollout_controller_fakes import EnvoyGateway as FakeGateway
 
-from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, RouteIntent, all_to
+from lifecycle.rollouts import Colour, RouteIntent, all_to
 from rollout_controller.adapters.envoy import EnvoyGateway, EnvoyPlace
-from rollout_controller.ports import GatewayUnreachable, RouteMoved
-from rollout_controller.route_objects import Route
+from rollout_controller.ports import GatewayUnreachable
 
 pytestmark = pytest.mark.anyio
+suite = sys.modules["rollout_controller_gateway_suite"]
+a_route, a_marker, put = suite.a_route, suite.a_marker, suite.put
 BLUE, GREEN = Colour.BLUE, Colour.GREEN
-BACKENDS = {BLUE: "127.0.0.1:18401", GREEN: "127.0.0.1:18501"}
-
-
-def a_route(intent=NOTHING_TO_SERVE, backends=BACKENDS, **changes):
-    return replace(Route(MODEL, ("*",), intent, backends), **changes)
-
-
-def a_marker():
-    return Marker("r7", 12, "health", OLD, BLUE, START + 0.25, automatic=True)
 
 
 def a_place(directory, ports):
@@ -63,45 +56,8 @@ def any_gateway(request):
     return FakeGateway() if request.param == "fake" else request.getfixturevalue("gateway")
 
 
-async def put(gateway, route):
-    await gateway.write(route, None)
-    assert await gateway.wait_in_effect(route.model, 5)
-
-
-async def test_nothing_is_held_before_the_first_write(any_gateway):
-    assert await any_gateway.read(MODEL) is None
-
-
-async def test_a_route_comes_back_whole_with_rollout_and_marker(any_gateway):
-    intent = replace(all_to(BLUE), mirror=GREEN, mirror_percent=40)
-    marked = a_route(intent, rollout=a_rollout(), ledger_seq=12, marker=a_marker())
-    await put(any_gateway, marked)
-
-    assert (await any_gateway.read(MODEL)).route == marked
-
-
-async def test_a_write_on_an_old_reading_is_refused(any_gateway):
-    await put(any_gateway, a_route(all_to(BLUE)))
-    old = (await any_gateway.read(MODEL)).revision
-    await any_gateway.write(a_route(all_to(BLUE), marker=a_marker()), None)
-
-    with pytest.raises(RouteMoved):
-        await any_gateway.write(a_route(all_to(GREEN)), old)
-    assert (await any_gateway.read(MODEL)).route.marker == a_marker()
-
-
-async def test_a_write_on_the_newest_reading_is_done(any_gateway):
-    await put(any_gateway, a_route(all_to(BLUE)))
-    await any_gateway.write(a_route(all_to(GREEN)), (await any_gateway.read(MODEL)).revision)
-
-    assert (await any_gateway.read(MODEL)).route.intent == all_to(GREEN)
-
-
-async def test_a_removed_model_is_held_no_more(any_gateway):
-    await put(any_gateway, a_route(all_to(BLUE)))
-    await any_gateway.remove(MODEL)
-
-    assert await any_gateway.read(MODEL) is None
+class TestGateway(suite.GatewaySuite):
+    pass
 
 
 async def test_an_envoy_that_is_not_there_is_said_to_be(place):
@@ -295,7 +251,7 @@ async def test_no_request_fails_while_weights_flip_under_load(gateway, envoy):
             now, old = (GREEN, blue) if turn % 2 == 0 else (BLUE, green)
             started = asyncio.get_running_loop().time()
             await gateway.write(a_route(all_to(now), to(blue, green)), None)
-            assert await gateway.wait_in_effect(MODEL, 5)
+            assert (await gateway.wait_in_effect(MODEL, 5)).reached
             effect = asyncio.get_running_loop().time()
             await asyncio.sleep(0.05)  # traffic on the new colour, so that a late one would show
             delays.append((max(old.last_seen - started, 0) * 1000, (effect - started) * 1000))
@@ -325,7 +281,7 @@ async def test_what_envoy_refuses_never_comes_into_effect(gateway, envoy):
         await put(gateway, a_route(all_to(BLUE), {BLUE: blue.address}))
         await gateway.write(a_route(all_to(GREEN), {BLUE: blue.address}), None)
 
-        assert not await gateway.wait_in_effect(MODEL, 0.3)
+        assert not (await gateway.wait_in_effect(MODEL, 0.3)).reached
         assert (await predict(client)).text == "blue"
 
 
@@ -340,6 +296,6 @@ async def test_a_restarted_envoy_does_what_the_files_say(place, start_envoy):
         await gateway.write(a_route(all_to(GREEN), to(blue, green), marker=a_marker()), None)
         start_envoy(place.directory, place.admin_port)
 
-        assert await gateway.wait_in_effect(MODEL, 5)
+        assert (await gateway.wait_in_effect(MODEL, 5)).reached
         assert (await predict(client)).text == "green"
     await gateway.close()

@@ -20,6 +20,7 @@ from rollout_controller_fakes import (
     verdict,
 )
 
+from lifecycle.model_states import ModelState
 from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, Phase, RouteIntent, all_to
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.observed import Asked, Observed
@@ -132,6 +133,37 @@ def test_a_ready_candidate_moves_on(baseline, after):
     assert next_action(seen(rollout, colours, intent)) == after
 
 
+@pytest.mark.parametrize(
+    ("mirroring", "expected"),
+    [
+        (Mirroring(possible=True), Advancing(Phase.SHADOWING)),
+        (
+            Mirroring(possible=False, reason="class x cannot: use another"),
+            Pausing("the gateway cannot mirror: class x cannot: use another"),
+        ),
+        (
+            Mirroring(possible=None, reason="it is silent"),
+            Wait("MirrorUnproven", "whether the gateway can mirror is not known: it is silent"),
+        ),
+        (
+            None,
+            Wait("MirrorUnproven", "whether the gateway can mirror is not known: it was not asked"),
+        ),
+    ],
+    ids=["can", "cannot", "unproven", "not asked"],
+)
+def test_no_shadow_begins_before_the_gateway_is_known_to_mirror(mirroring, expected):
+    assert next_action(seen(a_rollout(Phase.PENDING), mirroring=mirroring)) == expected
+
+
+def test_a_first_release_needs_no_mirror():
+    rollout = a_rollout(Phase.PENDING, baseline=None)
+    colours = {GREEN: ready(NEW, 8500)}
+    look = seen(rollout, colours, NOTHING_TO_SERVE, mirroring=Mirroring(possible=False))
+
+    assert next_action(look) == Advancing(Phase.SUCCEEDED)
+
+
 def test_a_first_release_gets_all_traffic_once_it_succeeded():
     rollout = a_rollout(Phase.SUCCEEDED, baseline=None)
     look = seen(rollout, {GREEN: ready(NEW, 8500)}, NOTHING_TO_SERVE)
@@ -142,6 +174,18 @@ def test_a_first_release_gets_all_traffic_once_it_succeeded():
 def test_no_weight_goes_to_a_colour_that_is_not_ready():
     look = seen(a_rollout(Phase.CANARY), {**BOTH, GREEN: unready(NEW, 8500, START + 8)}, MIRRORED)
     assert next_action(look).reason == "PredictorNotReady"
+
+
+def test_a_route_that_was_lost_in_a_canary_serves_the_baseline_first():
+    action = next_action(seen(a_rollout(Phase.CANARY), held=None, in_effect=False, in_flight=3))
+    assert action.route.intent == all_to(BLUE)
+
+
+def test_what_serves_stays_while_neither_ledger_nor_route_says_what_was():
+    unknown = ModelState(MODEL)
+    look = seen(a_rollout(Phase.SUCCEEDED), held=None, in_effect=False, fresh=False, state=unknown)
+
+    assert next_action(look).reason == "RegistryUnreachable"
 
 
 @pytest.mark.parametrize(

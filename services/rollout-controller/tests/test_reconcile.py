@@ -23,10 +23,13 @@ from rollout_controller_fakes import (
 from lifecycle.evidence import evidence_from_document
 from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Phase, RouteIntent, all_to
 from lifecycle.subjects import subjects_of
+from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
 from rollout_controller.forward import Wait
-from rollout_controller.operate import start_rollout
+from rollout_controller.operate import resume, start_rollout
+from rollout_controller.ports import Mirroring
 from rollout_controller.reconcile import ModelLoop
+from rollout_controller.route_objects import HeldRoute
 
 pytestmark = pytest.mark.anyio
 BLUE, GREEN = Colour.BLUE, Colour.GREEN
@@ -379,6 +382,36 @@ async def test_a_route_that_never_takes_effect_is_said_and_nothing_moves_on():
 
     assert "not in effect" in world.memory.fault
     assert world.memory.notes.tally is None
+
+
+async def test_a_gateway_that_cannot_mirror_pauses_the_rollout_before_its_shadow():
+    world = in_phase(Phase.SUCCEEDED, all_to(GREEN), candidate=OLD, baseline=None)
+    world.ledger.state = a_state(world.rollout)
+    world.gateway.mirrors = Mirroring(possible=False, reason="use another class")
+    await start_rollout(world.ports, world.memory, "3")
+    await settle(world)
+    assert (world.rollout.phase, world.intent) == (Phase.PENDING, all_to(GREEN))
+    assert world.rollout.paused == "the gateway cannot mirror: use another class"
+
+    world.gateway.mirrors = Mirroring(possible=True)
+    await resume(world.ports, world.memory)
+    await settle(world)
+    assert world.rollout.phase is Phase.SHADOWING
+
+
+async def test_what_the_gateway_does_not_do_is_said_with_its_reason():
+    world = in_phase(Phase.CANARY, RouteIntent(90, 10))
+    world.gateway.effect = False
+    await settle(world)
+
+    (told,) = (c for c in conditions_of(world) if c["type"] == "GatewayInEffect")
+    assert told["status"] == "False"
+    assert told["message"].startswith("Envoy did not take it over")
+
+
+def conditions_of(world):
+    held = HeldRoute(world.route, "1")
+    return status_document(world.memory, held, world.workloads.colours)["conditions"]
 
 
 async def test_models_come_change_and_go_with_their_served_models():

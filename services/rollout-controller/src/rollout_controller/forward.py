@@ -86,7 +86,7 @@ def _unmirrored(seen: Observed) -> Pausing | Wait | None:
     """A gateway that cannot mirror may fail every request of a route that asks for it."""
     mirroring = seen.mirroring
     if mirroring is None or mirroring.possible is None:
-        why = mirroring.reason if mirroring else "it was not asked yet"
+        why = mirroring.reason if mirroring else "it was not asked"
         return Wait("MirrorUnproven", f"whether the gateway can mirror is not known: {why}")
     return None if mirroring.possible else Pausing(f"the gateway cannot mirror: {mirroring.reason}")
 

@@ -9,6 +9,7 @@ from lifecycle.transitions import TransitionRefused
 from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
 from rollout_controller.memory import ModelMemory, Rollback
+from rollout_controller.mirror_arrivals import Arrival, MirrorArrivals
 from rollout_controller.operate import abort, pause, resume, start_rollout
 from rollout_controller.ports import (
     GatewayUnreachable,
@@ -18,7 +19,14 @@ from rollout_controller.ports import (
     Ports,
 )
 from rollout_controller.rollback_by_hand import CannotGoBack, roll_back
-from rollout_controller.schemas import ModelName, ReasonBody, RollbackBody, StartBody
+from rollout_controller.schemas import (
+    ModelName,
+    ProbeNumber,
+    ProbeTag,
+    ReasonBody,
+    RollbackBody,
+    StartBody,
+)
 from servicekit.callers import Caller, Callers, caller_dependency
 from servicekit.problems import Problem, problem_page
 
@@ -68,6 +76,20 @@ def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
         memory = _memory(loops, m)
         done = await roll_back(ports, memory, _said(body, caller), body.to)
         return _told(done) if done else _nothing_to_do(memory, ports.clock.now())
+
+    return router
+
+
+def mirror_probe_routes(arrivals: MirrorArrivals) -> APIRouter:
+    """Return where the probe requests of a mirror arrive; who knows the tag may come."""
+    router = APIRouter()
+
+    @router.post("/mirror-probe/{tag}", status_code=204)
+    async def arrive(tag: ProbeTag, number: ProbeNumber, request: Request) -> None:
+        arrival = Arrival(number, request.headers.get("x-request-id", ""))
+        if not arrivals.arrived(tag, arrival):
+            detail = "No probe of that tag is under way in this replica."
+            raise Problem(404, "unknown-probe", "Unknown probe", detail)
 
     return router
 

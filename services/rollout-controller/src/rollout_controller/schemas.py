@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+ProbeTag = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+ProbeNumber = Annotated[int, Query(ge=0, lt=1000)]
 Reference = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|[1-9][0-9]{0,8})$")]
 ReasonText = Annotated[str, Field(min_length=1, max_length=1000)]
 
