@@ -1,5 +1,6 @@
 """A whole registry-proxy in this process, on real files, with a clock that tests move."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -21,11 +22,22 @@ from registry_proxy.app import build
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.signing import generate_key
 
-_FAKES = "registry_proxy_fakes"
-_spec = importlib.util.spec_from_file_location(_FAKES, Path(__file__).with_name("fakes.py"))
-fakes = importlib.util.module_from_spec(_spec)
-sys.modules[_FAKES] = fakes
-_spec.loader.exec_module(fakes)
+HERE = Path(__file__).parent
+
+
+def _load(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fakes = _load("registry_proxy_fakes", HERE / "fakes.py")
+AdmittedSuite = _load("registry_proxy_admitted_suite", HERE / "admitted_suite.py").AdmittedSuite
+# One small Kubernetes API server for all members' tests, so that they agree on how it answers.
+_API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
+ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer
 
 API = "/api/2.0/mlflow"
 START = 1_700_000_000.0
@@ -308,6 +320,20 @@ def lasting_world(tmp_path_factory, portal):
     world.stop()
 
 
+@pytest.fixture
+def api_server():
+    server = ApiServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run():
+    """Await something; one event loop for a whole test, as in a service."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
 @pytest.fixture(scope="session")
 def make():
     """The builders and fakes of `fakes.py`."""
@@ -370,7 +396,7 @@ def mlflow(tmp_path_factory):
 class Process:
     """`python -m registry_proxy` on the files of a world."""
 
-    def __init__(self, world, **settings):
+    def __init__(self, world, environment=None, **settings):
         self.url = f"http://127.0.0.1:{settings['port']}"
         self.log = world.folder / "log"
         values = world.settings.model_dump(exclude_none=True) | settings
@@ -378,7 +404,7 @@ class Process:
         with self.log.open("w") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "registry_proxy"],
-                env={"PATH": os.environ["PATH"], **names},
+                env={"PATH": os.environ["PATH"], **(environment or {}), **names},
                 stdout=log,
                 stderr=log,
             )

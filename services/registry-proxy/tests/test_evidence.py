@@ -252,3 +252,29 @@ def test_a_key_that_is_trusted_no_more_takes_its_evidence_with_it(world, good, m
 
     assert answer.status_code == 409
     assert "no key in the trust file" in answer.json()["detail"]
+
+
+def rewrite_trust(world, keys):
+    """Change the file as a mounted ConfigMap changes: another file under the same name."""
+    path = world.folder / "new-trust.json"
+    path.write_text(json.dumps({"keys": keys}))
+    path.replace(world.folder / "trust.json")
+
+
+def test_a_key_that_is_added_to_the_trust_file_counts_at_once(world, good, tmp_path):
+    digest = world.register()
+    new = generate_key(tmp_path / "new-gate.pem")
+    envelope = world.envelope("offline", digest, good)
+    envelope = new.sign(envelope["payloadType"], base64.b64decode(envelope["payload"]))
+    assert refused(world, world.post("/evidence", envelope, "gate"), "no key in the trust file")
+
+    rewrite_trust(world, [{"role": "gate", "public": new.public_text}])
+
+    assert world.post("/evidence", envelope, "gate").status_code == 201
+
+
+def test_a_trust_file_that_becomes_unusable_changes_nothing(world, good):
+    digest = world.register()
+    rewrite_trust(world, [{"role": "gate", "public": "AAAA"}])
+
+    assert world.submit("offline", digest, good).status_code == 201

@@ -7,9 +7,12 @@ from registry_proxy.artifacts.ports import StoreUnavailable
 from registry_proxy.ledger.ports import LedgerUnavailable
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.callers import FileRefused
+from servicekit.callers_settings import ClusterUnknown
 from servicekit.logs import configure_logs
 from servicekit.process import Listener, run_apps
 from servicekit.settings import load_settings
+
+_REFUSALS = (ClusterUnknown, FileRefused, LedgerUnavailable, StartRefused, StoreUnavailable)
 
 
 def main() -> None:
@@ -18,7 +21,7 @@ def main() -> None:
     configure_logs("registry-proxy", settings.log_level)
     try:
         service = build(settings)
-    except (FileRefused, LedgerUnavailable, StartRefused, StoreUnavailable) as refused:
+    except _REFUSALS as refused:
         sys.exit(str(refused))
     port_setting = "ISOGLOSS_REGISTRY_PROXY_PORT"
     listener = Listener(service.app, settings.host, settings.port, port_setting)

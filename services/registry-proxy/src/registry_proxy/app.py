@@ -1,39 +1,44 @@
 """Joins the ledger's side, the artifacts' side and the adapters. Decides nothing."""
 
+import asyncio
 import fcntl
-import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from fastapi import FastAPI
 
-from lifecycle.documents import DocumentRefused
+from lifecycle.ledger import LedgerEntry
 from registry_proxy.adapters.artifact_files import ArtifactFiles
 from registry_proxy.adapters.mlflow import MlflowRuns
 from registry_proxy.adapters.sqlite_ledger import SqliteLedger
+from registry_proxy.adapters.trust_file import TrustFile
 from registry_proxy.adapters.yaml_documents import read_yaml
 from registry_proxy.artifacts.ports import Runs
 from registry_proxy.artifacts.register import Admission
 from registry_proxy.artifacts.routes import artifact_routes, install_artifact_errors
 from registry_proxy.ledger.error_table import install_ledger_errors
+from registry_proxy.ledger.keep_admitted import AdmittedKeeper
 from registry_proxy.ledger.ports import Clock
 from registry_proxy.ledger.record_version import VersionBook
 from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.rollout_routes import rollout_routes
 from registry_proxy.ledger.routes import ledger_routes
-from registry_proxy.ledger.trust import Trust, TrustedKey, trusted_keys
 from registry_proxy.metrics import RegistryMetrics
 from registry_proxy.middleware import BodyLimit, RequestCount
 from registry_proxy.settings import RegistryProxySettings
-from servicekit.callers import TokenFile
+from servicekit.callers import Callers, FileRefused
+from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
 from servicekit.signing import Signer, load_signer
+
+if TYPE_CHECKING:
+    from servicekit.kubernetes_api import KubernetesApi
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +59,12 @@ class Service:
 class _Parts:
     lock: TextIO
     metrics: RegistryMetrics
-    tokens: TokenFile
+    callers: Callers
     ledger: SqliteLedger
     registry: Registry
     admission: Admission
+    cluster: "KubernetesApi | None"
+    keeper: AdmittedKeeper | None
 
 
 def build(
@@ -67,15 +74,16 @@ def build(
 ) -> Service:
     """Open everything and join it.
 
-    Raises StartRefused, servicekit's FileRefused, LedgerUnavailable, StoreUnavailable.
+    Raises StartRefused, servicekit's FileRefused and ClusterUnknown, LedgerUnavailable,
+    StoreUnavailable.
     """
     parts = _open(settings, clock, open_runs)
     health = Health()
     _check_chain(parts, health)
-    app = FastAPI(title="isogloss registry-proxy", lifespan=_lifespan(parts), docs_url=None)
-    app.include_router(ledger_routes(parts.registry, parts.tokens))
-    app.include_router(rollout_routes(parts.registry, parts.tokens))
-    app.include_router(artifact_routes(parts.admission, parts.tokens))
+    app = FastAPI(title="isogloss registry-proxy", lifespan=_lifespan(parts, health), docs_url=None)
+    app.include_router(ledger_routes(parts.registry, parts.callers))
+    app.include_router(rollout_routes(parts.registry, parts.callers))
+    app.include_router(artifact_routes(parts.admission, parts.callers))
     install_problem_pages(app)
     install_ledger_errors(app, parts.ledger)
     install_artifact_errors(app)
@@ -89,29 +97,80 @@ def _open(
     settings: RegistryProxySettings, clock: Clock, open_runs: Callable[[str, float], Runs]
 ) -> _Parts:
     lock = _lock(settings.data_dir)
-    metrics = RegistryMetrics()
-    tokens = TokenFile(settings.callers_file)
+    metrics, observers = RegistryMetrics(), _Observers()
+    cluster = _connect(settings)
+    callers = open_callers(settings, cluster)
     signer = load_signer(settings.signing_key_file)
-    trust = _read_trust(settings.trust_file, signer)
-    ledger = SqliteLedger(settings.data_dir / "ledger.db", clock, metrics.observe_entries)
+    trust = _open_trust(settings.trust_file, signer)
+    ledger = SqliteLedger(settings.data_dir / "ledger.db", clock, observers)
+    observers.append(metrics.observe_entries)
     versions = VersionBook(ledger)
     store = ArtifactFiles(settings.data_dir / "artifacts")
     _log.info("artifacts opened", extra={"set_aside": store.clean(versions.digests())})
     runs = open_runs(settings.mlflow_url, settings.mlflow_timeout_seconds)
-    registry = Registry(ledger, trust, signer, clock, read_yaml)
+    registry = Registry(ledger, trust.current, signer, clock, read_yaml)
     admission = Admission(runs, store, versions, settings.artifact_limit_bytes)
-    return _Parts(lock, metrics, tokens, ledger, registry, admission)
+    keeper = _open_keeper(settings, cluster, ledger, clock)
+    if keeper:
+        metrics.admitted_stale.set_function(keeper.stale_seconds)
+        observers.append(lambda _entries: keeper.wake())
+    return _Parts(lock, metrics, callers, ledger, registry, admission, cluster, keeper)
 
 
-def _lifespan(parts: _Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
+    """Everybody who is told of new entries."""
+
+    def __call__(self, entries: Sequence[LedgerEntry]) -> None:
+        for observe in self:
+            observe(entries)
+
+
+def _connect(settings: RegistryProxySettings) -> "KubernetesApi | None":
+    if settings.callers == "file" and settings.admitted_config_map is None:
+        return None
+    return connect("isogloss-registry-proxy")
+
+
+def _open_keeper(
+    settings: RegistryProxySettings,
+    cluster: "KubernetesApi | None",
+    ledger: SqliteLedger,
+    clock: Clock,
+) -> AdmittedKeeper | None:
+    name, namespace = settings.admitted_config_map, settings.namespace
+    if cluster is None or name is None or namespace is None:
+        return None
+    # A client library of 40 MB comes with it, which a laptop need not pay.
+    from registry_proxy.adapters.admitted_config_map import AdmittedConfigMap  # noqa: PLC0415
+
+    return AdmittedKeeper(ledger, AdmittedConfigMap(cluster, namespace, name), clock)
+
+
+def _lifespan(
+    parts: _Parts, health: Health
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(parts.keeper.run()) if parts.keeper else None
+        if keeping:
+            keeping.add_done_callback(lambda ended: _fail(health, ended))
         yield
+        if keeping:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+        if parts.cluster:
+            await parts.cluster.close()
         parts.admission.runs.close()
         parts.ledger.close()
         parts.lock.close()
 
-    return closing
+    return lifespan
+
+
+def _fail(health: Health, ended: "asyncio.Task[None]") -> None:
+    """The keeper never ends by itself: if it does, only a new process can help."""
+    if not ended.cancelled():
+        health.fail(f"The admitted versions are not kept any more: {ended.exception()!r}.")
 
 
 def _lock(folder: Path) -> TextIO:
@@ -130,17 +189,11 @@ def _lock(folder: Path) -> TextIO:
     return lock
 
 
-def _read_trust(path: Path, own: Signer) -> Trust:
-    """Read the trusted keys; the own one need not stand there."""
+def _open_trust(path: Path, own: Signer) -> TrustFile:
     try:
-        keys = trusted_keys(json.loads(path.read_bytes()))
-        others = [key for key in keys if key.public != own.public_text]
-        return Trust([*others, TrustedKey("registry-proxy", own.public_text)])
-    except (OSError, ValueError, RecursionError, DocumentRefused) as error:
-        raise StartRefused(
-            f"ISOGLOSS_REGISTRY_PROXY_TRUST_FILE is {path}: {error}; "
-            'it must hold {"keys": [{"role", "public"}]}'
-        ) from error
+        return TrustFile(path, own)
+    except FileRefused as refused:
+        raise StartRefused(f"ISOGLOSS_REGISTRY_PROXY_TRUST_FILE is {path}: {refused}") from refused
 
 
 def _check_chain(parts: _Parts, health: Health) -> None:

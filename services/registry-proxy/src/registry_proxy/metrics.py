@@ -35,6 +35,12 @@ class RegistryMetrics:
             "1 if the ledger's chain of hashes was broken when this process started, else 0.",
             registry=registry,
         )
+        self.admitted_stale = Gauge(
+            f"{_PREFIX}_admitted_stale_seconds",
+            "Seconds since the cluster's admitted versions were what the ledger says; 0 if they "
+            "are, or if no ConfigMap is kept.",
+            registry=registry,
+        )
         self._transitions = counter(
             "transitions_total",
             "Moves of versions made, or requests denied: moved, FAIL, INCONCLUSIVE, refused.",

@@ -1,14 +1,14 @@
 """Every setting of this process, read once from ISOGLOSS_REGISTRY_PROXY_*."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from servicekit.settings import ServiceSettings
+from servicekit.callers_settings import CallersSettings
 
 
-class RegistryProxySettings(ServiceSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY_"):
+class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY_"):
     """Where it listens, where the ledger and the artifacts are kept, whose word counts."""
 
     host: str = Field("127.0.0.1", description="address it listens on")
@@ -20,11 +20,16 @@ class RegistryProxySettings(ServiceSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
         description="address of the MLflow tracking server that versions are registered from",
         pattern=r"^https?://",
     )
-    callers_file: Path = Field(description="file (0600) with the hashes of its callers' tokens")
     trust_file: Path = Field(
         description="JSON file with the public keys that sign Evidence, by role"
     )
     signing_key_file: Path = Field(description="ed25519 private key (PEM, 0600) that signs waivers")
+    admitted_config_map: str | None = Field(
+        None,
+        min_length=1,
+        description="ConfigMap of the release's namespace that is kept to the versions which the "
+        "ledger lets the cluster run; None: none is kept, because there is no cluster",
+    )
     artifact_limit_bytes: int = Field(
         2 * 1024**3,
         ge=1024,
@@ -47,3 +52,12 @@ class RegistryProxySettings(ServiceSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of its JSON log lines"
     )
+
+    @model_validator(mode="after")
+    def _admitted_config_map_has_a_namespace(self) -> Self:
+        if self.admitted_config_map and not self.namespace:
+            raise ValueError(
+                "ISOGLOSS_REGISTRY_PROXY_NAMESPACE is not set, but needed with "
+                "ISOGLOSS_REGISTRY_PROXY_ADMITTED_CONFIG_MAP"
+            )
+        return self

@@ -20,7 +20,7 @@ from registry_proxy.artifacts.ranges import RangeUnsatisfiable, read_range
 from registry_proxy.artifacts.register import Admission, Registration
 from registry_proxy.artifacts.schemas import RegisterBody
 from registry_proxy.schemas import ModelName
-from servicekit.callers import Caller, TokenFile, caller_dependency
+from servicekit.callers import Caller, Callers, caller_dependency
 from servicekit.problems import Problem, problem_page
 
 _ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
@@ -34,11 +34,11 @@ _IMMUTABLE = "private, max-age=31536000, immutable"
 """What a digest names never changes."""
 
 
-def artifact_routes(admission: Admission, tokens: TokenFile) -> APIRouter:
+def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
     """Return the routes that trainers and predictors call."""
     router = APIRouter()
-    viewer = [Depends(caller_dependency(tokens, "viewer"))]
-    trainer = Annotated[Caller, Depends(caller_dependency(tokens, "trainer"))]
+    viewer = [Depends(caller_dependency(callers, "viewer"))]
+    trainer = Annotated[Caller, Depends(caller_dependency(callers, "trainer"))]
     store = admission.store
 
     @router.post("/v1/models/{m}/versions", status_code=201)

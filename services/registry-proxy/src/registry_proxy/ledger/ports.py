@@ -1,6 +1,8 @@
-"""What the ledger's use cases need from outside: a book that is only ever added to, a clock."""
+"""What the ledger's use cases need from outside: a book that is only ever added to, a clock, and
+a cluster that is told what it may run.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +21,10 @@ class HeadMoved(Exception):
 
 class LedgerUnavailable(Exception):
     """The book cannot be read or written; the text says why. Nothing was written."""
+
+
+class AdmittedUnavailable(Exception):
+    """What the cluster admits cannot be read or written now; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -59,4 +65,15 @@ class Ledger(Protocol):
 
     def verify(self) -> ChainReport:
         """Walk the whole chain."""
+        ...
+
+
+class AdmittedVersions(Protocol):
+    """What a cluster may run: `<model>.<64 hex digits>` to where the version stands."""
+
+    async def put(self, wanted: Mapping[str, str]) -> bool:
+        """Make these, and no others, the admitted ones; True where that changed something.
+
+        Raises AdmittedUnavailable.
+        """
         ...

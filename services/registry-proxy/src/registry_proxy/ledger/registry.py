@@ -1,5 +1,6 @@
 """The parts that the ledger's use cases work with, built once in app.py."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lifecycle.evidence import EvidenceRefused
@@ -16,10 +17,10 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Registry:
-    """The book, the keys that count, the own key for waivers, the clock."""
+    """The book, the keys that count now, the own key for waivers, the clock."""
 
     ledger: Ledger
-    trust: Trust
+    trusted: Callable[[], Trust]
     signer: Signer
     clock: Clock
     read_yaml: ReadYaml
@@ -47,7 +48,7 @@ class Registry:
         content = self.ledger.document(digest)
         if content is None:
             raise EvidenceRefused(f"evidence {digest} is not in the ledger")
-        return self.trust.open_stored(content)
+        return self.trusted().open_stored(content)
 
 
 def known(state: ModelState) -> ModelState:

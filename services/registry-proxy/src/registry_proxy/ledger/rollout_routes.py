@@ -13,19 +13,19 @@ from registry_proxy.ledger.schemas import AdvanceBody, EndBody, PauseBody, Start
 from registry_proxy.ledger.settle import Asked, Settled
 from registry_proxy.ledger.start_rollout import StartRequest, start_rollout
 from registry_proxy.schemas import ModelName
-from servicekit.callers import Caller, TokenFile, caller_dependency
+from servicekit.callers import Caller, Callers, caller_dependency
 
 
-def rollout_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
+def rollout_routes(registry: Registry, callers: Callers) -> APIRouter:
     """Return the routes that the rollout-controller calls."""
     router = APIRouter()
-    _add_steps(router, registry, tokens)
-    _add_pauses(router, registry, tokens)
+    _add_steps(router, registry, callers)
+    _add_pauses(router, registry, callers)
     return router
 
 
-def _add_steps(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    controller = Annotated[Caller, Depends(caller_dependency(tokens, "rollout-controller"))]
+def _add_steps(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    controller = Annotated[Caller, Depends(caller_dependency(callers, "rollout-controller"))]
 
     @router.post("/v1/models/{m}/rollouts", status_code=201)
     def start(m: ModelName, caller: controller, body: StartBody) -> dict[str, Any]:
@@ -53,8 +53,8 @@ def _add_steps(router: APIRouter, registry: Registry, tokens: TokenFile) -> None
         return _told(end_rollout(registry, asked, _end_request(rollout, body)))
 
 
-def _add_pauses(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    controller = Annotated[Caller, Depends(caller_dependency(tokens, "rollout-controller"))]
+def _add_pauses(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    controller = Annotated[Caller, Depends(caller_dependency(callers, "rollout-controller"))]
 
     @router.post("/v1/models/{m}/rollouts/{rollout}/pause")
     def pause(m: ModelName, rollout: str, caller: controller, body: PauseBody) -> dict[str, Any]:

@@ -22,24 +22,24 @@ from registry_proxy.ledger.trust import is_envelope
 from registry_proxy.ledger.waive import WaiverRequest, waive
 from registry_proxy.ledger.why import why
 from registry_proxy.schemas import JsonObject, ModelName
-from servicekit.callers import Caller, TokenFile, caller_dependency
+from servicekit.callers import Caller, Callers, caller_dependency
 
 _EXPORT_ENTRIES = 500
 """Entries read at a time while exporting: no reader holds the file open for long."""
 
 
-def ledger_routes(registry: Registry, tokens: TokenFile) -> APIRouter:
+def ledger_routes(registry: Registry, callers: Callers) -> APIRouter:
     """Return every route of the ledger but the Rollouts'."""
     router = APIRouter()
-    _add_reads(router, registry, tokens)
-    _add_audit(router, registry, tokens)
-    _add_policy_and_moves(router, registry, tokens)
-    _add_evidence_and_waivers(router, registry, tokens)
+    _add_reads(router, registry, callers)
+    _add_audit(router, registry, callers)
+    _add_policy_and_moves(router, registry, callers)
+    _add_evidence_and_waivers(router, registry, callers)
     return router
 
 
-def _add_reads(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    viewer = [Depends(caller_dependency(tokens, "viewer"))]
+def _add_reads(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    viewer = [Depends(caller_dependency(callers, "viewer"))]
 
     @router.get("/v1/models", dependencies=viewer)
     def models() -> dict[str, Any]:
@@ -78,8 +78,8 @@ def _add_reads(router: APIRouter, registry: Registry, tokens: TokenFile) -> None
         return Response(content, media_type="application/json")
 
 
-def _add_audit(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    viewer = [Depends(caller_dependency(tokens, "viewer"))]
+def _add_audit(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    viewer = [Depends(caller_dependency(callers, "viewer"))]
     ledger = registry.ledger
 
     @router.get("/v1/models/{m}/history", dependencies=viewer)
@@ -104,8 +104,8 @@ def _entries(ledger: Ledger, model: str | None) -> Iterator[LedgerEntry]:
         after = page[-1].seq
 
 
-def _add_policy_and_moves(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
+def _add_policy_and_moves(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
 
     @router.put("/v1/models/{m}/policy")
     def put_policy(
@@ -126,9 +126,9 @@ def _add_policy_and_moves(router: APIRouter, registry: Registry, tokens: TokenFi
         }
 
 
-def _add_evidence_and_waivers(router: APIRouter, registry: Registry, tokens: TokenFile) -> None:
-    operator = Annotated[Caller, Depends(caller_dependency(tokens, "operator"))]
-    measuring = caller_dependency(tokens, "gate", "drift-monitor", "rollout-controller")
+def _add_evidence_and_waivers(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
+    measuring = caller_dependency(callers, "gate", "drift-monitor", "rollout-controller")
 
     @router.post("/v1/models/{m}/evidence", status_code=201)
     def post_evidence(
