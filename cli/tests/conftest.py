@@ -1,12 +1,18 @@
-"""A home in a temporary directory, and a small HTTP server that answers as it is told."""
+"""A home in a temporary directory, a small HTTP server and a small kubectl that answer as they
+are told, and the command run as a person runs it.
+"""
 
 import json
+import os
 import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from isogloss.__main__ import main
 from isogloss.addresses import DEFAULT_PORTS, Addresses, remember_addresses
 from isogloss.credentials import create_credentials
 from isogloss.homes import Home
@@ -89,3 +95,48 @@ def served_home(home, server):
     create_credentials(home)
     remember_addresses(home, Addresses(dict.fromkeys(DEFAULT_PORTS, server.port)))
     return home
+
+
+class StandInKubectl:
+    """The program of `stand_in_kubectl.py`, first on the PATH."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        program = Path(__file__).with_name("stand_in_kubectl.py").read_text()
+        (folder / "kubectl").write_text(f"#!{sys.executable}\n{program}")
+        (folder / "kubectl").chmod(0o700)
+
+    def answers(self, *answers):
+        (self.folder / "answers.json").write_text(json.dumps(answers))
+
+    def calls(self):
+        lines = (self.folder / "calls.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def called(self, *words):
+        """Return the calls that begin with these words."""
+        return [c for c in self.calls() if c["words"][: len(words)] == list(words)]
+
+    def end_what_stays(self):
+        (self.folder / "end").touch()
+
+
+@pytest.fixture
+def kubectl(tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return StandInKubectl(folder)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run_command(*arguments, program=main):
+        """Return (exit code, stdout, stderr) of the command."""
+        monkeypatch.setattr("sys.argv", ["isogloss", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            program()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run_command

@@ -4,7 +4,6 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from isogloss.__main__ import main
 from isogloss.application import application
 
 VERSION = {
@@ -26,19 +25,6 @@ REFUSAL = {
         "reasons": [{"gate": "offline-quality", "outcome": "FAIL", "text": "macro_f1: too low"}],
     },
 }
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def run_command(*arguments):
-        """Return (exit code, stdout, stderr) of the command."""
-        monkeypatch.setattr("sys.argv", ["isogloss", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run_command
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import stat
 
@@ -16,7 +17,7 @@ def test_services_recognise_every_caller_by_the_token_that_was_made(home):
 
     known = TokenFile(home.callers)
     for caller, roles in CALLER_ROLES.items():
-        found = known.find(read_token(home.token(caller)))
+        found = asyncio.run(known.find(read_token(home.token(caller)), roles))
         assert found.name == caller
         assert set(roles) <= found.roles
 

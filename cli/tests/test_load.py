@@ -10,7 +10,10 @@ import pytest
 from pyarrow import parquet
 
 from isogloss.adapters.processes import Processes, now
+from isogloss.adapters.ways import FixedWay
+from isogloss.clients.gateway import Gateway
 from isogloss.failures import Misused
+from isogloss.load.addresses import read_address
 from isogloss.load.generator import LoadGenerator, LoadPlan
 from isogloss.load.latencies import Latencies
 from isogloss.load.run import LoadRun, run_load
@@ -21,9 +24,9 @@ TEXTS = [LabelledText(f"review {number}", "positive") for number in range(7)]
 GOOD = (200, {"x-model-version": "sha256:aa", "x-request-id": "r"}, {"prediction": "positive"})
 
 
-def a_plan(server, **changes):
+def a_plan(server, host=None, **changes):
     settings = {"rate": 200, "seconds": 0.2, "connections": 4, "timeout_seconds": 5} | changes
-    return LoadPlan("127.0.0.1", server.port, **settings)
+    return LoadPlan(read_address(Gateway(server.url, host)), **settings)
 
 
 def load(server, **changes):
@@ -53,6 +56,20 @@ def test_the_texts_are_sent_as_json_in_turn_with_the_slices_as_headers(server):
     bodies = [json.loads(body)["text"] for _, _, _, body in server.seen]
     assert bodies == [TEXTS[number % 7].text for number in range(10)]
     assert {headers["x-slice-domain"] for _, _, headers, _ in server.seen} == {"imdb"}
+
+
+def test_the_models_host_name_is_sent_in_place_of_the_address(server):
+    server.answers["POST", "/predict"] = GOOD
+
+    load(server, host="sentiment.example", seconds=0.01)
+
+    assert {headers["host"] for _, _, headers, _ in server.seen} == {"sentiment.example"}
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1", "http://10.0.0.1/path", "http://h:99999"])
+def test_only_plain_http_is_loaded(url):
+    with pytest.raises(Misused, match="the gateway's address"):
+        read_address(Gateway(url))
 
 
 def test_anything_but_200_is_a_failure_of_the_version_that_gave_it(server):
@@ -112,7 +129,7 @@ def test_labels_go_to_the_drift_monitor_and_refused_ones_are_counted(server, tmp
     server.answers["POST", "/predict"] = GOOD
     server.answers["POST", "/v1/feedback"] = (200, {}, {"accepted": 1})
 
-    run = LoadRun(a_plan(server), TEXTS, tmp_path / "result.json", (server.url, "token"))
+    run = LoadRun(a_plan(server), TEXTS, tmp_path / "result.json", FixedWay(server.url, "token"))
     counts = run_load(run)
 
     feedback = [request for request in server.seen if request[1] == "/v1/feedback"]

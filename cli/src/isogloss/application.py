@@ -1,14 +1,13 @@
 """The `isogloss` command's tree: every group and verb is joined here; no decisions."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from isogloss.commands import audit, demo, local, models, projects, rollouts, traffic
+from isogloss.commands.target import choose
 from isogloss.failures import Interrupted
-from isogloss.homes import Home
 
 
 class _Group(TyperGroup):
@@ -18,10 +17,8 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted. What was started is on record: isogloss status shows it, "
-                "isogloss up goes on, isogloss down stops it"
-            ) from None
+            more = f". {ctx.obj.after_interrupt}" if ctx.obj else ""
+            raise Interrupted(f"interrupted{more}") from None
 
 
 application = typer.Typer(
@@ -33,21 +30,7 @@ application = typer.Typer(
     help="From labelled texts to a model in production, and back within a second.",
     epilog="Exit codes: 0 done, 1 refused or a failed gate, 2 usage, 3 unreachable.",
 )
-
-
-@application.callback()
-def _common(
-    ctx: typer.Context,
-    home: Annotated[
-        Path,
-        typer.Option(
-            envvar="ISOGLOSS_HOME", help="State directory of the local platform (mode 0700)."
-        ),
-    ] = Path(".isogloss"),
-) -> None:
-    ctx.obj = Home(home.expanduser().resolve())
-
-
+application.callback()(choose)
 local.add_to(application)
 projects.add_to(application)
 traffic.add_to(application)

@@ -1,26 +1,29 @@
-"""The services of one home, ready to be called."""
+"""The services of one platform, ready to be called."""
 
 from dataclasses import dataclass
 from typing import Self
 
 from isogloss.adapters.http import Service
-from isogloss.addresses import Addresses, remembered_addresses
+from isogloss.adapters.ways import FixedWay, Way
+from isogloss.addresses import remembered_addresses
 from isogloss.clients.drift_monitor import DriftMonitor
+from isogloss.clients.gateway import Gateway
 from isogloss.clients.registry_proxy import RegistryProxy
 from isogloss.clients.rollout_controller import RolloutController
 from isogloss.files import read_needed
 from isogloss.homes import Home
 
+SERVICES = ("registry-proxy", "rollout-controller", "drift-monitor")
+
 
 @dataclass(frozen=True)
 class Connections:
-    """Clients with the operator's token, and the gateway without one, as users have it."""
+    """Clients with the operator's token, and the way that a load's labels go."""
 
-    addresses: Addresses
     registry: RegistryProxy
     controller: RolloutController
     drift: DriftMonitor
-    gateway: Service
+    labels: Way
     services: tuple[Service, ...]
 
     def __enter__(self) -> Self:
@@ -31,23 +34,30 @@ class Connections:
             service.close()
 
 
+def connect_along(registry: Way, controller: Way, drift: Way) -> Connections:
+    """Return clients on the ways to the services; nothing is called yet."""
+    ways = (registry, controller, drift)
+    services = [Service(name, way) for name, way in zip(SERVICES, ways, strict=True)]
+    return Connections(
+        RegistryProxy(services[0]),
+        RolloutController(services[1]),
+        DriftMonitor(services[2]),
+        drift,
+        tuple(services),
+    )
+
+
 def connect(home: Home) -> Connections:
     """Read the home's addresses and the operator's token; nothing is called yet."""
     addresses = remembered_addresses(home)
     token = operator_token(home)
-    services = {
-        name: Service(name, addresses.url(name), token)
-        for name in ("registry-proxy", "rollout-controller", "drift-monitor")
-    }
-    gateway = Service("the gateway", addresses.url("gateway"))
-    return Connections(
-        addresses,
-        RegistryProxy(services["registry-proxy"]),
-        RolloutController(services["rollout-controller"]),
-        DriftMonitor(services["drift-monitor"]),
-        gateway,
-        (*services.values(), gateway),
-    )
+    registry, controller, drift = (FixedWay(addresses.url(name), token) for name in SERVICES)
+    return connect_along(registry, controller, drift)
+
+
+def gateway_of(home: Home) -> Gateway:
+    """Return where this machine's users send their requests."""
+    return Gateway(remembered_addresses(home).url("gateway"))
 
 
 def operator_token(home: Home) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from isogloss.adapters.processes import Processes
 from isogloss.adapters.sockets import free_ports
-from isogloss.addresses import Addresses
+from isogloss.addresses import remembered_addresses
 from isogloss.connections import Connections
 from isogloss.homes import Home
 from isogloss.jobs import Job, await_job, start_job
@@ -47,7 +47,7 @@ def evaluating(home: Home, connections: Connections, model: str, reference: str)
     with ExitStack() as started:
         launches = []
         for option, digest in served.items():
-            launch, url = _temporary_predictor(home, connections.addresses, model, digest)
+            launch, url = _temporary_predictor(home, model, digest)
             started.callback(running.stop, launch.name)
             running.start(launch.name, launch.command, launch.environment)
             launches.append(launch)
@@ -80,9 +80,8 @@ def predictor_launch(name: str, host: str, settings: Mapping[str, str]) -> tuple
     return Launch(name, command, environment, ready_url, ()), f"http://{host}:{port}"
 
 
-def _temporary_predictor(
-    home: Home, addresses: Addresses, model: str, digest: str
-) -> tuple[Launch, str]:
+def _temporary_predictor(home: Home, model: str, digest: str) -> tuple[Launch, str]:
+    addresses = remembered_addresses(home)
     settings = {
         "MODEL": model,
         "ARTIFACT": f"isogloss://{model}@{digest}",

@@ -35,6 +35,18 @@ class Job:
         Processes(self.home).stop(self.name)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended: its exit code, its result if there is one, the last line it said, and
+    where to read more.
+    """
+
+    code: int
+    result: Any | None
+    last_word: str
+    more: str
+
+
 def start_job(home: Home, arguments: Sequence[str], *, niceness: int = 0) -> Job:
     """Start `python -m training_jobs ARGUMENTS`; needs no platform by itself."""
     home.create()
@@ -53,21 +65,26 @@ def start_job(home: Home, arguments: Sequence[str], *, niceness: int = 0) -> Job
 
 
 def await_job(job: Job, tell: Callable[[str], None], *, may_fail: bool = False) -> Any:
-    """Pass on a job's progress line by line until it ends; return its result.
-
-    Raises Refused, Misused or Unreachable as the job's exit code says. With `may_fail` a job that
-    ends with a result and exit code 1 (a failed check) returns it.
-    """
+    """Pass on a job's progress line by line until it ends, and conclude it."""
     try:
         code = _follow(job, tell)
     finally:
         job.stop()
-    result = _last_line(job.result)
-    if code == 0 or (may_fail and code == 1 and result is not None):
-        return result
     last = Path(job.record.log).read_text(errors="replace").strip().rpartition("\n")[2]
-    failure = {_UNREACHABLE: Unreachable, _USAGE: Misused}.get(code, Refused)
-    raise failure(f"{last or 'the job ended without a word'} (its log is {job.record.log})")
+    ending = Ending(code, _last_line(job.result), last, f"its log is {job.record.log}")
+    return conclude(ending, may_fail=may_fail)
+
+
+def conclude(ending: Ending, *, may_fail: bool = False) -> Any:
+    """Return the result of a job that has ended.
+
+    Raises Refused, Misused or Unreachable as its exit code says. With `may_fail` a job that ends
+    with a result and exit code 1 (a failed check) returns it.
+    """
+    if ending.code == 0 or (may_fail and ending.code == 1 and ending.result is not None):
+        return ending.result
+    failure = {_UNREACHABLE: Unreachable, _USAGE: Misused}.get(ending.code, Refused)
+    raise failure(f"{ending.last_word or 'the job ended without a word'} ({ending.more})")
 
 
 def run_job(

@@ -12,7 +12,7 @@ from isogloss.connections import connect
 from isogloss.failures import Failure
 from isogloss.homes import Home
 from isogloss.launches import Launch, PlatformOptions, envoy_launch, platform_launches
-from isogloss.output import Table
+from isogloss.output import Table, short
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,27 @@ class PlatformStatus:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {**asdict(self), "ready": self.ready}
+
+    def tables(self) -> list[Table]:
+        """Return the processes, and the models where there are any."""
+        columns = ("process", "state", "pid", "address", "reason")
+        rows = [(p.name, p.state, str(p.pid or "-"), p.address, p.reason) for p in self.processes]
+        models = [model_row(model) for model in self.models]
+        tables = [Table(columns, rows)]
+        return [*tables, Table(MODEL_COLUMNS, models)] if models else tables
+
+
+MODEL_COLUMNS = ("model", "production", "rollout", "route")
+
+
+def model_row(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a model's row: who has PRODUCTION, the Phase, where the traffic goes."""
+    state, serving = model["state"], model["serving"] or {}
+    held = next((v for v in state["versions"] if v["stage"] == "PRODUCTION"), None)
+    production = f"{held['number']} ({short(held['digest'])})" if held else "-"
+    route = serving.get("route") or {}
+    traffic = " ".join(f"{key}={value}" for key, value in route.items() if value)
+    return state["name"], production, str(serving.get("phase") or "-"), traffic or "-"
 
 
 def platform_status(home: Home) -> PlatformStatus:

@@ -5,25 +5,23 @@ from typing import Any, Self
 
 import httpx
 
+from isogloss.adapters.ways import Way
 from isogloss.failures import Refused, Unreachable
 
 _TIMEOUT = httpx.Timeout(30, connect=3)
 
 
 class Service:
-    """One service by name and address, called with one caller's token (None: without).
+    """One service by name, and the way to it.
 
     Raises Unreachable when nothing answers, Refused with the problem's detail on 4xx and 5xx.
     """
 
-    def __init__(self, name: str, url: str, token: str | None = None) -> None:
+    def __init__(self, name: str, way: Way) -> None:
         self.name = name
-        self.url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Loopback only: a proxy of the environment would send it elsewhere.
-        self._client = httpx.Client(
-            base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False
-        )
+        self._way = way
+        # The way leads there: a proxy of the environment would send it elsewhere.
+        self._client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
 
     def get(self, path: str) -> Any:
         """Read a JSON document."""
@@ -34,14 +32,17 @@ class Service:
         return self.send("POST", path, json=document).json()
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send any request; `options` are httpx's (json, content, headers)."""
+        """Send any request; `options` are httpx's (json, content, headers).
+
+        Only a GET is sent a second time, on a new way: of anything else nobody knows whether it
+        was done.
+        """
         try:
-            response = self._client.request(method, path, **options)
+            response = self._ask(method, path, options)
         except httpx.HTTPError as error:
-            raise Unreachable(
-                f"{self.name} does not answer at {self.url} ({error or type(error).__name__}); "
-                "isogloss status shows what runs, isogloss up starts it"
-            ) from error
+            if not self._way.lost() or method != "GET":
+                raise self._silence(error) from error
+            response = self._ask_again(method, path, options)
         if response.is_error:
             raise self._refusal(response)
         return response
@@ -49,6 +50,28 @@ class Service:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+        self._way.close()
+
+    def _ask(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
+        token = self._way.token()
+        own = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**own, **options.get("headers", {})}
+        url = self._way.url() + path
+        return self._client.request(method, url, **{**options, "headers": headers})
+
+    def _ask_again(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return self._ask(method, path, options)
+        except httpx.HTTPError as error:
+            self._way.lost()
+            raise self._silence(error) from error
+
+    def _silence(self, error: httpx.HTTPError) -> Unreachable:
+        asked = error.request.url.copy_with(path="", query=None)
+        return Unreachable(
+            f"{self.name} does not answer at {str(asked).rstrip('/')} "
+            f"({error or type(error).__name__}); {self._way.remedy}"
+        )
 
     def _refusal(self, response: httpx.Response) -> Refused:
         problem = _problem(response)

@@ -55,7 +55,7 @@ class Processes:
         log, except standard output where `result` names a file for that.
         """
         log = self._home.log(name)
-        with _signals_held():
+        with signals_held():
             pid = _spawn(command, _environment(settings), log, result)
             process = psutil.Process(pid)
             if niceness:
@@ -113,13 +113,19 @@ def now() -> float:
     return time.time()
 
 
+def steady() -> float:
+    """Return seconds on a clock that nobody sets, for measuring how long something takes."""
+    return time.monotonic()
+
+
 def pause(seconds: float) -> None:
     """Wait between two looks at something that another process changes."""
     time.sleep(seconds)
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
+    """Let Ctrl-C wait while something is made and noted down that must be undone after it."""
     held = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:

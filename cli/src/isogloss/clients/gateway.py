@@ -1,13 +1,31 @@
 """The gateway's public route: one prediction."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from isogloss.adapters.http import Service
+from isogloss.adapters.ways import FixedWay
 
 
-def predict(gateway: Service, text: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Gateway:
+    """Where users send their requests; `host` is the host name that the model answers to (None:
+    the address's own), `remedy` what to do when nobody answers.
+    """
+
+    url: str
+    host: str | None = None
+    remedy: str = FixedWay.remedy
+
+
+def predict(gateway: Gateway, text: str) -> dict[str, Any]:
     """Return the answer with its request id and the digest of the version that gave it."""
-    response = gateway.send("POST", "/predict", json={"text": text})
+    service = Service("the gateway", FixedWay(gateway.url, None, gateway.remedy))
+    headers = {"Host": gateway.host} if gateway.host else {}
+    try:
+        response = service.send("POST", "/predict", json={"text": text}, headers=headers)
+    finally:
+        service.close()
     return {
         **response.json(),
         "request_id": response.headers.get("x-request-id"),

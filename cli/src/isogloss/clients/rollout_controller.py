@@ -1,16 +1,18 @@
 """The rollout-controller's routes: start, pause, resume, abort, roll back, and watch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isogloss.adapters.http import Service
 from isogloss.adapters.processes import now, pause
-from isogloss.failures import Refused
+from isogloss.failures import Refused, Unreachable
 
 ENDED = frozenset({"SUCCEEDED", "ABORTED", "ROLLED_BACK"})
 _LOOK_EVERY_SECONDS = 0.25
 _LOAD_LIMIT_SECONDS = 180.0
 """An earlier Production may have to be loaded before the traffic can go there."""
+_RESTART_LIMIT_SECONDS = 120.0
+"""A controller that is replaced is away for so long at most; the Rollout waits for it too."""
 
 
 class RolloutController:
@@ -37,15 +39,15 @@ class RolloutController:
         path = f"/v1/models/{model}/rollback"
         return self._service.send("POST", path, json=body, timeout=_LOAD_LIMIT_SECONDS).json()
 
-    def watch(self, model: str, limit_seconds: float) -> Iterator[Any]:
+    def watch(self, model: str, limit_seconds: float, tell: Callable[[str], None]) -> Iterator[Any]:
         """Yield the status at every change until the Rollout has ended.
 
-        Raises Refused when it takes longer than the limit.
+        Survives a restart of the controller. Raises Refused when it takes longer than the limit.
         """
         deadline = now() + limit_seconds
         shown = None
         while True:
-            status = self.status(model)
+            status = self._status_after_restart(model, tell) if shown else self.status(model)
             if (seen := _visible(status)) != shown:
                 shown = seen
                 yield status
@@ -58,6 +60,27 @@ class RolloutController:
                     f"isogloss rollout abort {model} ends it"
                 )
             pause(_LOOK_EVERY_SECONDS)
+
+    def _status_after_restart(self, model: str, tell: Callable[[str], None]) -> Any:
+        deadline, told = now() + _RESTART_LIMIT_SECONDS, False
+        while True:
+            try:
+                return self.status(model)
+            except (Unreachable, Refused) as failure:
+                if not _may_pass(failure) or now() > deadline:
+                    raise
+                if not told:
+                    tell(f"{failure}. Asking again for {_RESTART_LIMIT_SECONDS:.0f} s")
+                told = True
+            pause(_LOOK_EVERY_SECONDS)
+
+
+def _may_pass(failure: Unreachable | Refused) -> bool:
+    """Tell whether a controller that has just started might say so."""
+    if isinstance(failure, Unreachable):
+        return True
+    # One that has not read the ServedModels yet knows no model.
+    return failure.slug == "unknown-model" or failure.problem.get("status", 0) >= 500
 
 
 def _visible(status: Any) -> tuple[Any, ...]:

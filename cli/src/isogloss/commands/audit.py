@@ -2,7 +2,7 @@
 
 import typer
 
-from isogloss.connections import connect
+from isogloss.commands.target import target_of
 from isogloss.output import Format, FormatOption, Table, show
 
 commands = typer.Typer(no_args_is_help=True, help="Is the ledger whole?")
@@ -11,7 +11,7 @@ commands = typer.Typer(no_args_is_help=True, help="Is the ledger whole?")
 @commands.command(epilog="Example: isogloss audit verify")
 def verify(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None:
     """Walk the ledger's hash chain; exits 1 and names the first bad entry when it is broken."""
-    report = ctx.with_resource(connect(ctx.obj)).registry.verify()
+    report = ctx.with_resource(target_of(ctx).connect()).registry.verify()
     rows = [(str(report["entries"]), report["head"], report["problem"] or "none")]
     show(report, output, lambda: Table(("entries", "head", "problem"), rows))
     if report["problem"]:

@@ -7,6 +7,7 @@ import typer
 
 from isogloss.addresses import PortWishes, read_single_ports
 from isogloss.commands.local import PortOffsetOption, PortOption, PortsFromOption
+from isogloss.commands.target import target_of
 from isogloss.demo.plans import DemoPlan
 from isogloss.demo.run import run_demo
 from isogloss.down import stop_platform
@@ -36,13 +37,14 @@ def demo(
 
     Begins with an empty ledger each time and leaves the services running.
     """
+    home = target_of(ctx).home_for("demo")
     if down:
-        if not stop_platform(ctx.obj):
-            say(f"nothing of {ctx.obj.root} is running")
+        if not stop_platform(home):
+            say(f"nothing of {home.root} is running")
         return
     if not (project / "dataset.yaml").exists():
         raise Misused(
             f"{project} holds no dataset.yaml: run it where the example lies, or give --project"
         )
     wishes = PortWishes(port_offset, ports_from, read_single_ports(port))
-    run_demo(DemoPlan(ctx.obj, project, wishes, rows, policy, summary))
+    run_demo(DemoPlan(home, project, wishes, rows, policy, summary))

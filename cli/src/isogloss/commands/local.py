@@ -1,4 +1,4 @@
-"""up, down, status, serve: the processes of the platform on this machine."""
+"""up, down, status, serve: what runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from isogloss.addresses import PortWishes, read_single_ports
+from isogloss.commands.target import target_of
 from isogloss.down import stop_platform
 from isogloss.launches import PlatformOptions
-from isogloss.output import Format, FormatOption, Table, say, short, show, show_table
+from isogloss.output import Format, FormatOption, say, show, show_table
 from isogloss.serve import serve_artifact
-from isogloss.status import PlatformStatus, address_table, platform_status
+from isogloss.status import address_table
 from isogloss.up import start_platform
 
 PortOption = Annotated[
@@ -43,7 +44,8 @@ def up(
 ) -> None:
     """Start the platform: what runs stays, what is dead is started again."""
     wishes = PortWishes(port_offset, ports_from, read_single_ports(port))
-    started = start_platform(ctx.obj, wishes, PlatformOptions(drift_window_seconds))
+    home = target_of(ctx).home_for("up")
+    started = start_platform(home, wishes, PlatformOptions(drift_window_seconds))
     if not started.new:
         say("everything runs already")
     show_table(address_table(started.addresses.ports))
@@ -51,16 +53,18 @@ def up(
 
 def down(ctx: typer.Context) -> None:
     """Stop everything that runs from this home, predictors and jobs too."""
-    if not stop_platform(ctx.obj):
-        say(f"nothing of {ctx.obj.root} is running")
+    home = target_of(ctx).home_for("down")
+    if not stop_platform(home):
+        say(f"nothing of {home.root} is running")
 
 
 def status(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None:
-    """Show each process and each model; exits 1 unless every process is ready."""
-    found = platform_status(ctx.obj)
-    show(found.to_dict(), output, lambda: _process_table(found))
-    if output is Format.TABLE and found.models:
-        show_table(_model_table(found))
+    """Show each process or workload, and each model; exits 1 unless all is ready."""
+    found = target_of(ctx).status()
+    first, *more = found.tables()
+    show(found.to_dict(), output, lambda: first)
+    for table in more if output is Format.TABLE else ():
+        show_table(table)
     if not found.ready:
         raise typer.Exit(1)
 
@@ -72,21 +76,5 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the predict routes.")] = 8000,
 ) -> None:
     """Serve one artifact directory: one predictor, nothing else, until Ctrl-C."""
-    raise typer.Exit(serve_artifact(ctx.obj, artifact, model, port))
-
-
-def _process_table(found: PlatformStatus) -> Table:
-    rows = [(p.name, p.state, str(p.pid or "-"), p.address, p.reason) for p in found.processes]
-    return Table(("process", "state", "pid", "address", "reason"), rows)
-
-
-def _model_table(found: PlatformStatus) -> Table:
-    rows = []
-    for model in found.models:
-        state, serving = model["state"], model["serving"] or {}
-        held = next((v for v in state["versions"] if v["stage"] == "PRODUCTION"), None)
-        production = f"{held['number']} ({short(held['digest'])})" if held else "-"
-        route = serving.get("route") or {}
-        traffic = " ".join(f"{key}={value}" for key, value in route.items() if value)
-        rows.append((state["name"], production, str(serving.get("phase") or "-"), traffic or "-"))
-    return Table(("model", "production", "rollout", "route"), rows)
+    home = target_of(ctx).home_for("serve")
+    raise typer.Exit(serve_artifact(home, artifact, model, port))

@@ -8,7 +8,7 @@ import typer
 
 from isogloss.adapters.processes import now
 from isogloss.clients.registry_proxy import WaiverRequest
-from isogloss.connections import connect
+from isogloss.commands.target import target_of
 from isogloss.failures import Refused
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.verdicts import verdict_lines
@@ -20,14 +20,14 @@ VersionArgument = Annotated[str, typer.Argument(help="Its number or digest.")]
 @commands.command("list", epilog="Example: isogloss models list -o json")
 def list_models(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None:
     """List every model's versions with their Stages."""
-    states = ctx.with_resource(connect(ctx.obj)).registry.models()
+    states = ctx.with_resource(target_of(ctx).connect()).registry.models()
     show(states, output, lambda: Table(_COLUMNS, [row for s in states for row in _rows(s)]))
 
 
 @commands.command("show", epilog="Example: isogloss models show sentiment")
 def show_one(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
     """Show one model: its versions, and its Rollout in JSON and YAML."""
-    state = ctx.with_resource(connect(ctx.obj)).registry.model(model)
+    state = ctx.with_resource(target_of(ctx).connect()).registry.model(model)
     show(state, output, lambda: Table(_COLUMNS, _rows(state)))
 
 
@@ -40,7 +40,9 @@ def register(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Copy a run's model into the registry as a version; the same bytes are the same version."""
-    answer = ctx.with_resource(connect(ctx.obj)).registry.register(model, run, artifact_path)
+    answer = ctx.with_resource(target_of(ctx).connect()).registry.register(
+        model, run, artifact_path
+    )
     rows = [_row(model, answer["version"])]
     show(answer, output, lambda: Table(_COLUMNS, rows))
 
@@ -55,7 +57,9 @@ def promote(
 ) -> None:
     """Ask for a Transition; the Gates' Verdict is printed, and exit 1 means it was refused."""
     try:
-        answer = ctx.with_resource(connect(ctx.obj)).registry.promote(model, version, to.upper())
+        answer = ctx.with_resource(target_of(ctx).connect()).registry.promote(
+            model, version, to.upper()
+        )
     except Refused as refused:
         for line in verdict_lines(refused.problem.get("verdict")):
             say(line)
@@ -70,7 +74,7 @@ def why(
     ctx: typer.Context, model: str, version: VersionArgument, output: FormatOption = Format.TABLE
 ) -> None:
     """Say what the Gates of its next move forward answer; exits 1 unless they PASS."""
-    answer = ctx.with_resource(connect(ctx.obj)).registry.why(model, version)
+    answer = ctx.with_resource(target_of(ctx).connect()).registry.why(model, version)
     verdict = answer["verdict"] or {"outcome": "-", "reasons": []}
     reasons = [(r["gate"], r["outcome"], r["text"]) for r in verdict["reasons"]]
     show(answer, output, lambda: Table(("gate", "outcome", "reason"), reasons))
@@ -83,7 +87,7 @@ def why(
 @commands.command(epilog="Example: isogloss models history sentiment")
 def history(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
     """Show a model's ledger: who did what, when, and why."""
-    entries = ctx.with_resource(connect(ctx.obj)).registry.history(model)
+    entries = ctx.with_resource(target_of(ctx).connect()).registry.history(model)
     show(entries, output, lambda: Table(("seq", "time", "kind", "by", "what"), _told(entries)))
 
 
@@ -101,7 +105,7 @@ def waive(
     hours: Annotated[float, typer.Option(min=0.01, max=720, help="Until it expires.")] = 1.0,
 ) -> None:
     """Let one Gate pass on one move of one version for a time; recorded, never for PRODUCTION."""
-    registry = ctx.with_resource(connect(ctx.obj)).registry
+    registry = ctx.with_resource(target_of(ctx).connect()).registry
     digest = registry.version(model, version)["digest"]
     waiver = WaiverRequest(digest, gate, move, reason, now() + hours * 3600)
     answer = registry.waive(model, waiver)

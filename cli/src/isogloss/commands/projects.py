@@ -5,16 +5,22 @@ from typing import Annotated, Any
 
 import typer
 
-from isogloss.apply import apply_project
-from isogloss.connections import connect
-from isogloss.evaluate import evaluate_version
-from isogloss.jobs import run_job
+from isogloss.apply import apply_policy
+from isogloss.commands.target import target_of
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.projects import load_project
 from isogloss.train import TrainingRequest, training_arguments
 
 ProjectArgument = Annotated[
     Path, typer.Argument(exists=True, file_okay=False, help="Directory of the project.")
+]
+JobProjectArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        exists=True,
+        file_okay=False,
+        help="Directory of the project; left out in a cluster, where the project is an image.",
+    ),
 ]
 data_commands = typer.Typer(no_args_is_help=True, help="A project's data: checks and sets.")
 
@@ -35,19 +41,21 @@ def apply(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Send a project's gate policy and ServedModel to the platform."""
-    applied = apply_project(
-        ctx.obj, ctx.with_resource(connect(ctx.obj)), load_project(project, policy)
-    )
+    target, loaded = target_of(ctx), load_project(project, policy)
+    applied = apply_policy(ctx.with_resource(target.connect()), loaded)
+    target.serve_as(loaded)
     row = (applied["model"], short(applied["policy"]), str(applied["seq"]))
     show(applied, output, lambda: Table(("model", "policy", "sequence"), [row]))
 
 
 @data_commands.command(epilog="Example: isogloss data check examples/sentiment")
 def check(
-    ctx: typer.Context, project: ProjectArgument, output: FormatOption = Format.TABLE
+    ctx: typer.Context, project: JobProjectArgument = None, output: FormatOption = Format.TABLE
 ) -> None:
     """Check a project's data against its dataset.yaml and prepare it; exits 1 on a FAIL."""
-    result = run_job(ctx.obj, ["check-data", str(project)], say, may_fail=True)
+    target = target_of(ctx)
+    arguments = ["check-data", target.project_path(project)]
+    result = target.run_job(arguments, say, may_fail=True)
     show(result, output, lambda: _check_table(result))
     if result["outcome"] != "PASS":
         raise typer.Exit(1)
@@ -55,16 +63,18 @@ def check(
 
 @data_commands.command(epilog="Example: isogloss data split examples/sentiment -o json")
 def split(
-    ctx: typer.Context, project: ProjectArgument, output: FormatOption = Format.TABLE
+    ctx: typer.Context, project: JobProjectArgument = None, output: FormatOption = Format.TABLE
 ) -> None:
     """Prepare a project's data and show the sets it was split into, by digest."""
-    result = run_job(ctx.obj, ["check-data", str(project)], say)
+    target = target_of(ctx)
+    result = target.run_job(["check-data", target.project_path(project)], say)
     show(result, output, lambda: _set_table(result))
 
 
 def train(
     ctx: typer.Context,
-    project: ProjectArgument,
+    *,
+    project: JobProjectArgument = None,
     family: Annotated[str, typer.Option(help="tfidf_linear or keras_embedding.")],
     setting: Annotated[
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="A setting of the family.")
@@ -76,8 +86,10 @@ def train(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Train one model family on the prepared data; the run is logged to MLflow."""
-    request = TrainingRequest(project, family, tuple(setting), rows, flip_labels)
-    result = run_job(ctx.obj, training_arguments(request), say)
+    target = target_of(ctx)
+    where = target.project_path(project)
+    request = TrainingRequest(Path(where), family, tuple(setting), rows, flip_labels)
+    result = target.run_job(training_arguments(request), say)
     show(result, output, lambda: _run_table(result))
 
 
@@ -88,7 +100,9 @@ def evaluate(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Measure a version over HTTP beside the one in PRODUCTION, and post the signed Evidence."""
-    result = evaluate_version(ctx.obj, ctx.with_resource(connect(ctx.obj)), model, version, say)
+    target = target_of(ctx)
+    connections = ctx.with_resource(target.connect())
+    result = target.evaluate(connections, model, version, say)
     show(result, output, lambda: _document_table(result))
 
 

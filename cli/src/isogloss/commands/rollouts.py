@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from isogloss.adapters.processes import now
-from isogloss.connections import connect
+from isogloss.commands.target import target_of
 from isogloss.output import Format, FormatOption, Table, say, show
 from isogloss.rollout_lines import status_line
 from isogloss.verdicts import verdict_lines
@@ -22,7 +22,7 @@ def start(
     follow: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
 ) -> None:
     """Begin a Rollout of a version that stands in STAGING."""
-    answer = ctx.with_resource(connect(ctx.obj)).controller.start(model, version)
+    answer = ctx.with_resource(target_of(ctx).connect()).controller.start(model, version)
     say(f"rollout {answer['rollout']} of version {version} of {model} has begun")
     if follow:
         watch(ctx, model)
@@ -37,7 +37,7 @@ def watch(
     """Print every change until the Rollout has ended; exits 1 unless it SUCCEEDED."""
     began = now()
     status: Any = {}
-    for status in ctx.with_resource(connect(ctx.obj)).controller.watch(model, limit):
+    for status in ctx.with_resource(target_of(ctx).connect()).controller.watch(model, limit, say):
         say(f"{now() - began:7.1f} s  {status_line(status)}")
     for line in verdict_lines(status.get("verdict")):
         say(line)
@@ -48,7 +48,7 @@ def watch(
 @commands.command(epilog="Example: isogloss rollout status sentiment -o yaml")
 def status(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
     """Show what is served, where the traffic goes, and what the controller waits for."""
-    found = ctx.with_resource(connect(ctx.obj)).controller.status(model)
+    found = ctx.with_resource(target_of(ctx).connect()).controller.status(model)
     conditions = [
         (c["type"], str(c["status"]), c["reason"], c["message"]) for c in found["conditions"]
     ]
@@ -84,12 +84,12 @@ def rollback(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Return the traffic at once; the record follows as soon as the registry answers."""
-    answer = ctx.with_resource(connect(ctx.obj)).controller.rollback(model, reason, to)
+    answer = ctx.with_resource(target_of(ctx).connect()).controller.rollback(model, reason, to)
     rows = [(key, str(value)) for key, value in answer.items()]
     show(answer, output, lambda: Table(("rollback", "value"), rows))
 
 
 def _tell_current(ctx: typer.Context, model: str, verb: str, reason: str) -> None:
-    connections = ctx.with_resource(connect(ctx.obj))
+    connections = ctx.with_resource(target_of(ctx).connect())
     connections.controller.tell_current(model, verb, reason)
     say(status_line(connections.controller.status(model)))

@@ -5,14 +5,23 @@ from typing import Annotated, Any
 
 import typer
 
+from isogloss.clients.gateway import Gateway
 from isogloss.clients.gateway import predict as predict_one
-from isogloss.connections import connect, operator_token
+from isogloss.commands.target import target_of
 from isogloss.failures import Misused
+from isogloss.load.addresses import read_address
 from isogloss.load.generator import LoadPlan
 from isogloss.load.run import LoadRun, run_load
 from isogloss.load.texts import read_texts
 from isogloss.output import Format, FormatOption, Table, say, short, show
 
+GatewayUrlOption = Annotated[
+    str | None,
+    typer.Option(envvar="ISOGLOSS_GATEWAY_URL", help="The gateway's address, else looked up."),
+]
+HostOption = Annotated[
+    str | None, typer.Option(help="Host name that the model answers to, where it has one.")
+]
 drift_commands = typer.Typer(no_args_is_help=True, help="Has the language changed?")
 feedback_commands = typer.Typer(no_args_is_help=True, help="True labels of answered requests.")
 
@@ -25,9 +34,15 @@ def add_to(application: typer.Typer) -> None:
     )(load)
 
 
-def predict(ctx: typer.Context, text: str, output: FormatOption = Format.TABLE) -> None:
+def predict(
+    ctx: typer.Context,
+    text: str,
+    gateway_url: GatewayUrlOption = None,
+    host: HostOption = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
     """Send one text through the gateway, as a user does."""
-    answer = predict_one(ctx.with_resource(connect(ctx.obj)).gateway, text)
+    answer = predict_one(_gateway(ctx, gateway_url, host), text)
     rows = [(key, str(value)) for key, value in answer.items()]
     show(answer, output, lambda: Table(("answer", "value"), rows))
 
@@ -46,6 +61,8 @@ def load(
         bool, typer.Option("--feedback", help="Send the true labels to the drift-monitor.")
     ] = False,
     result: Annotated[Path | None, typer.Option(help="Write the counts here as JSON.")] = None,
+    gateway_url: GatewayUrlOption = None,
+    host: HostOption = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Send texts through the gateway at a rate, and count what comes back.
@@ -53,17 +70,9 @@ def load(
     A request has failed unless its answer is 200. Exits 1 when any failed. Requests are due on a
     fixed schedule, so a slow server does not slow the load. SIGTERM and Ctrl-C end it with counts.
     """
-    addresses = ctx.with_resource(connect(ctx.obj)).addresses
-    plan = LoadPlan(
-        addresses.host,
-        addresses.ports["gateway"],
-        rate,
-        seconds,
-        connections,
-        timeout,
-        dict(map(_slice, slices)),
-    )
-    labels_to = (addresses.url("drift-monitor"), operator_token(ctx.obj)) if feedback else None
+    address = read_address(_gateway(ctx, gateway_url, host))
+    plan = LoadPlan(address, rate, seconds, connections, timeout, dict(map(_slice, slices)))
+    labels_to = ctx.with_resource(target_of(ctx).connect()).labels if feedback else None
     counts = run_load(LoadRun(plan, read_texts(texts), result, labels_to))
     show(counts, output, lambda: _load_table(counts))
     if counts["failures"] or counts["not_sent"]:
@@ -74,14 +83,14 @@ def load(
 @feedback_commands.command(epilog="Example: isogloss feedback add 5f0c... positive")
 def add(ctx: typer.Context, request_id: str, label: str) -> None:
     """Tell the drift-monitor the true label of one answered request."""
-    answer = ctx.with_resource(connect(ctx.obj)).drift.feedback([(request_id, label)])
+    answer = ctx.with_resource(target_of(ctx).connect()).drift.feedback([(request_id, label)])
     say(f"accepted {answer['accepted']}")
 
 
 @drift_commands.command(epilog="Example: isogloss drift status sentiment -o json")
 def status(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
     """Show the drift signals of each version and the findings; exits 1 when there is one."""
-    drift = ctx.with_resource(connect(ctx.obj)).drift.drift(model)
+    drift = ctx.with_resource(target_of(ctx).connect()).drift.drift(model)
     show(drift, output, lambda: signal_table(drift))
     for finding in drift["findings"]:
         if output is Format.TABLE:
@@ -106,6 +115,15 @@ def signal_table(drift: Any) -> Table:
         for signal in version["signals"]
     ]
     return Table(columns, rows)
+
+
+def _gateway(ctx: typer.Context, url: str | None, host: str | None) -> Gateway:
+    """Return the gateway that was named, else the platform's own."""
+    if url is None:
+        return target_of(ctx).gateway(host)
+    if not url.startswith(("http://", "https://")):
+        raise Misused(f"--gateway-url {url}: write it as http://HOST:PORT")
+    return Gateway(url.rstrip("/"), host, "--gateway-url is where it was looked for")
 
 
 def _slice(text: str) -> tuple[str, str]:

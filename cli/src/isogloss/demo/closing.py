@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from isogloss.addresses import remembered_addresses
 from isogloss.demo.facts import (
     RollbackFact,
     RolloutEnd,
@@ -56,7 +57,7 @@ def sum_up(story: Story) -> dict[str, Any]:
 def _tell_ledger(story: Story, report: Any) -> None:
     sound = "is whole" if report["problem"] is None else f"is broken: {report['problem']}"
     story.narrator.tell(f"the ledger has {report['entries']} entries and {sound}")
-    addresses = address_table(story.connections.addresses.ports)
+    addresses = address_table(remembered_addresses(story.plan.home).ports)
     story.narrator.table("Addresses (isogloss down stops them)", addresses)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from isogloss.clients.gateway import predict
+from isogloss.connections import gateway_of
 from isogloss.demo.loads import LoadRequest
 from isogloss.demo.story import Story
 from isogloss.jobs import run_job, start_job
@@ -51,7 +52,7 @@ def serve_users(story: Story) -> None:
         rate = story.plan.traffic.usual
         request = LoadRequest("first-users", story.reviews, rate, _SECONDS)
         tell_counts(story, story.loads.run(request))
-        answer = predict(story.connections.gateway, "A wonderful film, I laughed and cried.")
+        answer = predict(gateway_of(story.plan.home), "A wonderful film, I laughed and cried.")
         story.narrator.tell(f"POST /predict: {answer['prediction']}, scores {answer['scores']}")
         story.narrator.tell(f"answered by {story.nickname(answer['version'])}")
 

@@ -80,7 +80,9 @@ class Story:
         """
         status: Any = {}
         controller = self.connections.controller
-        for status in controller.watch(self.model, self.plan.rollout_limit_seconds):
+        for status in controller.watch(
+            self.model, self.plan.rollout_limit_seconds, self.narrator.tell
+        ):
             self.narrator.tell(f"[{self.narrator.elapsed():6.1f} s] {self._line(status)}")
             if during:
                 during(status)

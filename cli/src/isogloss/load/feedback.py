@@ -3,8 +3,12 @@
 A batch that is refused is counted, not sent again: labels are feedback, not the load.
 """
 
+import asyncio
+
 import httpx
 
+from isogloss.adapters.ways import Way
+from isogloss.failures import Failure
 from isogloss.load.texts import LabelledText
 
 _LARGEST_BATCH = 500
@@ -13,13 +17,9 @@ _LARGEST_BATCH = 500
 class Feedback:
     """Collects (request id, label) pairs and posts them."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=10,
-            trust_env=False,
-        )
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._client = httpx.AsyncClient(timeout=10, trust_env=False)
         self._held: list[dict[str, str]] = []
         self.sent = 0
         self.refused = 0
@@ -47,10 +47,17 @@ class Feedback:
 
     async def _send(self, items: list[dict[str, str]]) -> None:
         try:
-            response = await self._client.post("/v1/feedback", json={"items": items})
+            # In a cluster the way may have to be opened first, and requests do not wait for that.
+            url, token = await asyncio.to_thread(lambda: (self._way.url(), self._way.token()))
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            response = await self._client.post(
+                f"{url}/v1/feedback", json={"items": items}, headers=headers
+            )
             response.raise_for_status()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, Failure) as error:
             self.refused += len(items)
             self.last_refusal = str(error)
+            if isinstance(error, httpx.TransportError):
+                self._way.lost()
         else:
             self.sent += len(items)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from isogloss.load.addresses import Address
 from isogloss.load.channel import Channel, Incoming, Outgoing
 from isogloss.load.tally import GATEWAY, Answer, Tally
 from isogloss.load.texts import LabelledText
@@ -22,11 +23,10 @@ _LOOK_EVERY_SECONDS = 0.25
 @dataclass(frozen=True)
 class LoadPlan:
     """What is asked of the generator: `rate` requests a second for `seconds` (None: until it is
-    stopped) to host:port, at most `connections` at once, each answered within `timeout_seconds`.
+    stopped) to an address, at most `connections` at once, each answered within `timeout_seconds`.
     """
 
-    host: str
-    port: int
+    address: Address
     rate: float
     seconds: float | None
     connections: int = 64
@@ -136,7 +136,7 @@ class LoadGenerator:
     async def _open_channel(self) -> None:
         plan = self._plan
         connecting = self._loop.create_connection(
-            lambda: Channel(self, self._loop.time), plan.host, plan.port
+            lambda: Channel(self, self._loop.time), plan.address.host, plan.address.port
         )
         try:
             _, channel = await asyncio.wait_for(connecting, plan.timeout_seconds)
@@ -165,7 +165,7 @@ def _render(plan: LoadPlan, text: str) -> bytes:
     body = json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "surrogatepass")
     slices = "".join(f"x-slice-{key}: {value}\r\n" for key, value in plan.slices.items())
     head = (
-        f"POST /predict HTTP/1.1\r\nhost: {plan.host}:{plan.port}\r\n"
+        f"POST /predict HTTP/1.1\r\nhost: {plan.address.authority}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{slices}\r\n"
     )
     return head.encode("latin-1") + body

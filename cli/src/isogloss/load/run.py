@@ -12,6 +12,7 @@ from typing import Any
 import uvloop
 
 from isogloss.adapters.processes import now
+from isogloss.adapters.ways import Way
 from isogloss.files import write_json
 from isogloss.load.feedback import Feedback
 from isogloss.load.generator import LoadGenerator, LoadPlan
@@ -22,14 +23,14 @@ _WRITE_EVERY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class LoadRun:
-    """A plan with its texts, where the result goes (None: nowhere), and whom labels are sent to
-    (drift-monitor's address and a token; None: nobody).
+    """A plan with its texts, where the result goes (None: nowhere), and the way that labels go
+    to the drift-monitor (None: they are not sent).
     """
 
     plan: LoadPlan
     texts: list[LabelledText]
     result: Path | None = None
-    feedback: tuple[str, str] | None = None
+    feedback: Way | None = None
 
 
 def run_load(run: LoadRun) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def run_load(run: LoadRun) -> dict[str, Any]:
 
 
 async def _run(run: LoadRun) -> dict[str, Any]:
-    feedback = Feedback(*run.feedback) if run.feedback else None
+    feedback = Feedback(run.feedback) if run.feedback else None
     generator = LoadGenerator(run.plan, run.texts, now, feedback.add if feedback else None)
     loop = asyncio.get_running_loop()
     for signalled in (signal.SIGINT, signal.SIGTERM):
