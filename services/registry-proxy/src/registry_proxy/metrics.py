@@ -24,22 +24,19 @@ class RegistryMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"{_PREFIX}_{name}", text, labels, registry=registry)
 
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"{_PREFIX}_{name}", text, registry=registry)
+
         self._entries = counter("entries_total", "Ledger entries written, by kind.", "kind")
-        self._head = Gauge(
-            f"{_PREFIX}_head_seq",
-            "Number of the last ledger entry written by this process.",
-            registry=registry,
-        )
-        self.ledger_broken = Gauge(
-            f"{_PREFIX}_ledger_broken",
+        self._head = gauge("head_seq", "Number of the last ledger entry written by this process.")
+        self.ledger_broken = gauge(
+            "ledger_broken",
             "1 if the ledger's chain of hashes was broken when this process started, else 0.",
-            registry=registry,
         )
-        self.admitted_stale = Gauge(
-            f"{_PREFIX}_admitted_stale_seconds",
+        self.admitted_stale = gauge(
+            "admitted_stale_seconds",
             "Seconds since the cluster's admitted versions were what the ledger says; 0 if they "
             "are, or if no ConfigMap is kept.",
-            registry=registry,
         )
         self._transitions = counter(
             "transitions_total",
