@@ -18,7 +18,11 @@ from rollout_controller.follow import Loops
 from rollout_controller.metrics import Meters
 from rollout_controller.observed import Patience
 from rollout_controller.ports import Ports
-from rollout_controller.routes import install_rollout_errors, rollout_routes
+from rollout_controller.routes import (
+    install_rollout_errors,
+    mirror_probe_routes,
+    rollout_routes,
+)
 from rollout_controller.settings import RolloutControllerSettings
 from servicekit.callers import WatchedFile, read_token
 from servicekit.problems import install_problem_pages
@@ -58,6 +62,8 @@ def build(settings: RolloutControllerSettings) -> Service:
         title="isogloss rollout-controller", lifespan=_lifespan(parts, health), docs_url=None
     )
     app.include_router(rollout_routes(parts.loops, parts.ports, parts.platform.callers))
+    if parts.platform.mirror_arrivals:
+        app.include_router(mirror_probe_routes(parts.platform.mirror_arrivals))
     install_problem_pages(app)
     install_rollout_errors(app)
     install_pages(app, health, parts.ports.meters.registry)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from rollout_controller.mirror_arrivals import MirrorArrivals
 from rollout_controller.ports import (
     CandidateMetrics,
     Gateway,
@@ -16,8 +17,9 @@ from servicekit.callers import Callers
 
 @dataclass(frozen=True)
 class Platform:
-    """One platform's adapters. `beside` runs as long as the loops do and until they have ended;
-    `close` gives connections back after that.
+    """One platform's adapters. `mirror_arrivals` is where a gateway's probe requests are counted,
+    where it has to prove that it mirrors. `beside` runs as long as the loops do and until they have
+    ended; `close` gives connections back after that.
     """
 
     gateway: Gateway
@@ -28,3 +30,4 @@ class Platform:
     callers: Callers
     beside: Callable[[], Coroutine[Any, Any, None]]
     close: Callable[[], Awaitable[None]]
+    mirror_arrivals: MirrorArrivals | None = None
