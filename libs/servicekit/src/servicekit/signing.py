@@ -82,12 +82,11 @@ def generate_key(path: Path) -> Signer:
     The file appears whole or not at all. Raises `FileRefused` when it exists already: evidence
     signed by a key that is overwritten could never be verified again.
     """
-    key = Ed25519PrivateKey.generate()
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    pem = new_key()
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # its mode is 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(key.private_bytes(encoding, form, serialization.NoEncryption()))
+            file.write(pem)
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path)  # unlike a rename, refuses to replace
@@ -95,17 +94,29 @@ def generate_key(path: Path) -> Signer:
         raise FileRefused(f"{path} exists already: move it away first.") from error
     finally:
         Path(temporary).unlink()
-    return Signer(key)
+    return read_signer(pem, str(path))
 
 
 def load_signer(path: Path) -> Signer:
     """Return the signer of a private key file; raises `FileRefused`."""
+    return read_signer(read_owner_only(path).encode(), str(path))
+
+
+def new_key() -> bytes:
+    """Return a new private key (PEM), for a place that is not a file."""
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(encoding, form, serialization.NoEncryption())
+
+
+def read_signer(pem: bytes, place: str) -> Signer:
+    """Return the signer of a private key; raises `FileRefused`, which names its place."""
     try:
-        key = serialization.load_pem_private_key(read_owner_only(path).encode(), password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError) as error:
-        raise FileRefused(f"{path} holds no private key in PEM form.") from error
+        raise FileRefused(f"{place} holds no private key in PEM form.") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise FileRefused(f"{path} holds another kind of key: an ed25519 key is needed.")
+        raise FileRefused(f"{place} holds another kind of key: an ed25519 key is needed.")
     return Signer(key)
 
 
