@@ -1,7 +1,7 @@
 """Asks each service of a release whether it is ready, and the registry-proxy as a caller.
 
-`helm test` runs it as a pod beside them: arguments are URLs that must answer 200. The registry-proxy
-must also take this pod's token for a viewer's, and nobody's without one.
+`helm test` runs it as a pod beside them: arguments are URLs that must answer 200. The
+registry-proxy must also take this pod's token for a viewer's, and let nobody in without one.
 """
 
 import sys
