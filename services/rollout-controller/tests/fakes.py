@@ -39,6 +39,7 @@ from rollout_controller.ports import (
     RouteMoved,
     ServedModelsRead,
     ServedModelsUnreachable,
+    WorkloadsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Counters, Reading
@@ -122,7 +123,7 @@ def a_state(rollout=None, seq=20, production=OLD, productions=(OLD,)):
 
 def ready(digest, port=8400, since=START):
     address = f"127.0.0.1:{port}"
-    return ColourState(digest, *(True, True), since, address, f"127.0.0.1:{port + 1}")
+    return ColourState(digest, *(True, True), since, address, (f"127.0.0.1:{port + 1}",))
 
 
 def unready(digest, port=8400, since=START, reason="it is starting"):
@@ -130,7 +131,7 @@ def unready(digest, port=8400, since=START, reason="it is starting"):
 
 
 def gone(digest):
-    return ColourState(digest, *(False, False), START, None, None, "it ended by itself")
+    return ColourState(digest, *(False, False), START, None, (), "it ended by itself")
 
 
 class Clock:
@@ -299,10 +300,12 @@ class EnvoyGateway:
 
 
 class LocalProcesses:
-    """Predictors that are ready at once, unless `slow`."""
+    """Predictors that are ready at once, unless `slow`; `up` False: they cannot be seen."""
 
     def __init__(self, clock):
         self.clock = clock
+        self.up = True
+        self.settled = []
         self.colours = {}
         self.loads = []
         self.slow = False
@@ -313,11 +316,22 @@ class LocalProcesses:
         make = unready if self.slow else ready
         self.colours[colour] = make(digest, port, self.clock.now())
 
+    async def settle(self, served, colour):
+        self.settled.append(colour)
+        state = self.colours[colour]
+        scale = served.scale if state.scale else None
+        self.colours[colour] = replace(state, scale=scale, intact=True)
+
     async def observe(self, model):
+        if not self.up:
+            raise WorkloadsUnreachable("the API server is down")
         return dict(self.colours) if model == MODEL else {}
 
     async def stop(self, model, colour):
         self.colours.pop(colour, None)
+
+    async def remove(self, model):
+        self.colours.clear()
 
     def become_ready(self):
         for colour, state in self.colours.items():
@@ -330,10 +344,10 @@ class PredictorMetrics:
         self.in_flight = 0
         self.up = True
 
-    async def read(self, address, slow_over_ms):
+    async def read(self, addresses, slow_over_ms):
         if not self.up:
-            raise MetricsUnreachable(f"{address} does not answer")
-        return Reading(self.counters, self.in_flight)
+            raise MetricsUnreachable(f"{addresses[0]} does not answer")
+        return Reading({addresses[0]: self.counters}, self.in_flight)
 
     def count(self, requests, errors=0, over=0):
         answered = requests - errors

@@ -26,7 +26,7 @@ def test_a_journal_is_empty_at_first(journal):
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_journal_gives_back_the_notes_last_saved(journal, counted):
-    tally = begin_tally(a_rollout(Phase.BAKING), Counters(3, 2, 1, 0), START)
+    tally = begin_tally(a_rollout(Phase.BAKING), {"127.0.0.1:8401": Counters(3, 2, 1, 0)}, START)
     notes = Notes(tally if counted else None, resumed_at=START)
     journal.save(MODEL, Notes())
     journal.save(MODEL, notes)

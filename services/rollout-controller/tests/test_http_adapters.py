@@ -225,7 +225,16 @@ async def measuring(content, status=200):
 
 async def test_a_candidates_counters_leave_out_what_callers_did_wrong():
     async with measuring(PAGE) as (metrics, address):
-        assert await metrics.read(address, 150) == Reading(Counters(100, 5, 95, 15), in_flight=4)
+        read = await metrics.read([address], 150)
+
+    assert read == Reading({address: Counters(100, 5, 95, 15)}, in_flight=4)
+
+
+async def test_one_of_several_predictors_that_does_not_answer_is_left_out():
+    async with measuring(PAGE) as (metrics, address):
+        read = await metrics.read(["127.0.0.1:1", address], 150)
+
+    assert read == Reading({address: Counters(100, 5, 95, 15)}, in_flight=None)
 
 
 async def test_a_predictor_that_was_not_asked_yet_has_counted_nothing():
@@ -233,17 +242,17 @@ async def test_a_predictor_that_was_not_asked_yet_has_counted_nothing():
         metrics,
         address,
     ):
-        assert await metrics.read(address, 150) == Reading(Counters(), in_flight=0)
+        assert await metrics.read([address], 150) == Reading({address: Counters()}, in_flight=0)
 
 
 async def test_latencies_counted_against_another_objective_are_not_guessed():
     async with measuring(PAGE) as (metrics, address):
         with pytest.raises(MetricsUnreachable, match="no latencies up to 120 ms"):
-            await metrics.read(address, 120)
+            await metrics.read([address], 120)
 
 
 @pytest.mark.parametrize(("content", "status"), [(b"oops", 503), (b"a b c d", 200)])
 async def test_a_page_that_cannot_be_read_is_said_to_be(content, status):
     async with measuring(content, status) as (metrics, address):
         with pytest.raises(MetricsUnreachable, match=f"http://{address}/metrics cannot be read"):
-            await metrics.read(address, 150)
+            await metrics.read([address], 150)

@@ -11,10 +11,13 @@ from rollout_controller.judge import (
 )
 from rollout_controller.tallies import Counters, begin_tally
 
+ADDRESS, OTHER = "10.0.0.1:8081", "10.0.0.2:8081"
+
 
 def a_tally(requests, errors=0, over=0, seconds=10):
-    first = begin_tally(a_rollout(), Counters(), START)
-    return first.counting(Counters(requests, errors, requests - errors, over), START + seconds)
+    first = begin_tally(a_rollout(), {}, START)
+    counters = Counters(requests, errors, requests - errors, over)
+    return first.counting({ADDRESS: counters}, START + seconds)
 
 
 def judged(tally, policy=None, slow_ms=150):
@@ -76,16 +79,25 @@ def test_evidence_states_counts_and_comes_back_as_it_was():
     ids=["one reading", "two", "the predictor was started again in between"],
 )
 def test_only_what_happened_since_the_step_began_counts(readings, total):
-    tally = begin_tally(a_rollout(), Counters(100, 0, 99, 0), START)
+    tally = begin_tally(a_rollout(), {ADDRESS: Counters(100, 0, 99, 0)}, START)
     for reading in readings:
-        tally = tally.counting(Counters(*reading), START)
+        tally = tally.counting({ADDRESS: Counters(*reading)}, START)
 
     assert tally.total == Counters(*total)
 
 
+def test_pods_that_come_and_go_never_make_a_tally_fall():
+    tally = begin_tally(a_rollout(), {ADDRESS: Counters(100, 9, 91, 0)}, START)
+    both = {ADDRESS: Counters(130, 9, 121, 0), OTHER: Counters(20, 2, 18, 1)}
+    for reading in (both, {OTHER: Counters(25, 2, 23, 1)}, {ADDRESS: Counters(7, 0, 7, 0)}):
+        tally = tally.counting(reading, START)
+
+    assert tally.total == Counters(30 + 20 + 5 + 7, 2, 30 + 18 + 5 + 7, 1)
+
+
 @pytest.mark.parametrize("other", [a_rollout(step=1), a_rollout(Phase.BAKING), a_rollout(id="r8")])
 def test_a_tally_is_of_one_step_of_one_rollout(other):
-    tally = begin_tally(a_rollout(), Counters(), START)
+    tally = begin_tally(a_rollout(), {}, START)
 
     assert tally.belongs_to(a_rollout())
     assert not tally.belongs_to(other)

@@ -110,7 +110,7 @@ async def test_a_wanted_version_becomes_ready_at_an_address(workloads):
     state = await loaded(workloads)
 
     assert (state.digest, state.alive, state.reason) == (OLD, True, "")
-    assert state.address != state.metrics_address
+    assert state.address not in state.metrics_addresses
 
 
 async def test_wanting_it_again_changes_nothing(workloads):
@@ -170,7 +170,9 @@ async def test_a_predictor_is_told_what_it_serves_and_where_its_neighbours_are(m
 
 
 async def predictions(machine, state):
-    return (await machine.probe.get(f"http://{state.metrics_address}/readyz")).json()["predictions"]
+    return (await machine.probe.get(f"http://{state.metrics_addresses[0]}/readyz")).json()[
+        "predictions"
+    ]
 
 
 async def test_it_is_warm_before_it_counts_as_ready(machine):

@@ -91,6 +91,8 @@ async def test_every_condition_of_the_status_can_be_shown_as_a_fault():
     await look(world)
     world.memory.fault = "something"
     seen = world.memory.seen
+    held_up = {c: replace(s, holds="a node") for c, s in seen.colours.items()}
+    seen = replace(seen, colours=held_up)
     types = set()
     for phase in (Phase.SHADOWING, Phase.CANARY):
         state = replace(seen.state, rollout=replace(world.rollout, phase=phase))

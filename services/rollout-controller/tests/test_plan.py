@@ -20,11 +20,12 @@ from rollout_controller_fakes import (
     verdict,
 )
 
+from lifecycle.capacity import Scale
 from lifecycle.model_states import ModelState
 from lifecycle.rollouts import NOTHING_TO_SERVE, Colour, Marker, Phase, RouteIntent, all_to
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.observed import Asked, Observed
-from rollout_controller.plan import GoBack, Load, Record, Unload, WriteRoute, next_action
+from rollout_controller.plan import GoBack, Load, Record, Settle, Unload, WriteRoute, next_action
 from rollout_controller.ports import Mirroring, Notes
 from rollout_controller.route_objects import HeldRoute, Route, Wish
 from rollout_controller.tallies import Counters, Tally
@@ -32,6 +33,7 @@ from rollout_controller.tallies import Counters, Tally
 BLUE, GREEN = Colour.BLUE, Colour.GREEN
 BOTH = {BLUE: ready(OLD, 8400), GREEN: ready(NEW, 8500)}
 ONLY_OLD = {BLUE: ready(OLD, 8400)}
+BY_CPU = {"class": "hpa", "maxReplicas": 4}
 MIRRORED = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)
 INTENTS = {
     Phase.PENDING: all_to(BLUE),
@@ -51,7 +53,7 @@ def a_marker(ledger_seq=20, to=OLD, colour=BLUE, rollout="r7"):
 def a_tally(rollout, requests=100, errors=0, over=0, seconds=10):
     total = Counters(requests, errors, requests - errors, over)
     now = START + seconds
-    return Tally(rollout.id, rollout.phase, rollout.step, START, now, Counters(), total)
+    return Tally(rollout.id, rollout.phase, rollout.step, START, now, {}, total)
 
 
 def held(intent, rollout, colours=BOTH, marker=None, seq=20):
@@ -367,6 +369,68 @@ def test_a_candidate_that_never_loads_is_given_up():
 
     assert isinstance(action, GoBack)
     assert "was not ready within 61 s: it is starting" in action.reason
+
+
+@pytest.mark.parametrize("state", [gone(NEW), unready(NEW, 8500), None])
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.CANARY, Phase.BAKING])
+def test_predictors_that_cannot_be_seen_have_not_gone(phase, state):
+    colours = {BLUE: ready(OLD), **({GREEN: state} if state else {})}
+    faults = {"workloads": "the API server is down"}
+    look = seen(a_rollout(phase), colours, now=START + 100, faults=faults)
+
+    assert next_action(look) == Wait(
+        "WorkloadsUnreachable",
+        "the predictors cannot be seen, all stays as it is: the API server is down",
+    )
+
+
+def test_a_candidate_that_is_measured_to_be_sick_goes_back_unseen():
+    faults = {"workloads": "the API server is down"}
+    look = seen(a_rollout(Phase.CANARY), health=verdict("FAIL"), faults=faults)
+
+    assert isinstance(next_action(look), GoBack)
+
+
+@pytest.mark.parametrize(
+    ("changes", "autoscaling", "settles"),
+    [
+        ({"scale": Scale(1, 1)}, {}, False),
+        ({"scale": Scale(3, 3)}, {}, True),
+        ({"scale": None}, {}, False),
+        ({"scale": None, "intact": False}, {}, True),
+        ({"scale": Scale(1, 1)}, {"autoscaling": {"class": "hpa", "maxReplicas": 4}}, False),
+        (
+            {"scale": Scale(1, 2, "hpa", 80)},
+            {"autoscaling": {"class": "hpa", "maxReplicas": 4}},
+            True,
+        ),
+    ],
+    ids=["as wanted", "too many", "cannot be scaled", "taken away", "another class", "bounds"],
+)
+def test_what_needs_no_new_process_is_settled_while_it_serves(changes, autoscaling, settles):
+    colours = {BLUE: replace(ready(OLD), **changes)}
+    served = a_served_model(**autoscaling)
+    action = next_action(seen(a_rollout(Phase.ABORTED), colours, served=served))
+
+    assert (action == Settle(BLUE)) is settles
+
+
+@pytest.mark.parametrize(
+    ("phase", "taken", "expected"),
+    [
+        (Phase.SUCCEEDED, GREEN, Load(GREEN, NEW)),
+        (Phase.SUCCEEDED, BLUE, Load(BLUE, OLD)),
+        (Phase.CANARY, BLUE, Load(BLUE, OLD)),
+        (Phase.CANARY, GREEN, GoBack("the Candidate's predictor has gone: it is not there", None)),
+        (Phase.BAKING, GREEN, GoBack("the Candidate's predictor has gone: it is not there", None)),
+    ],
+    ids=["production", "kept Baseline", "Baseline", "Candidate", "baking"],
+)
+def test_a_predictor_that_somebody_took_away_is_loaded_again_where_it_was(phase, taken, expected):
+    rollout = a_rollout(phase)
+    left = {colour: state for colour, state in BOTH.items() if colour is not taken}
+
+    assert next_action(seen(rollout, left, held=held(INTENTS[phase], rollout))) == expected
 
 
 @pytest.mark.parametrize("paused", ["wait", None])

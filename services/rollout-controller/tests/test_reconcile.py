@@ -440,6 +440,28 @@ async def test_models_come_change_and_go_with_their_served_models():
     await loops.follow()
 
 
+async def test_predictors_that_cannot_be_seen_stay_as_they_were():
+    world = in_phase(Phase.CANARY, RouteIntent(90, 10))
+    await settle(world)
+    world.workloads.up = False
+    waits = await later(world, 100)
+
+    assert waits.reason == "WorkloadsUnreachable"
+    assert world.rollout.phase is Phase.CANARY
+    (told,) = (c for c in conditions_of(world) if c["type"] == "WorkloadsVisible")
+    assert told["message"] == "the API server is down; predictors stay as they were last seen"
+
+
+async def test_a_node_that_a_predictor_holds_is_named():
+    world = in_phase(Phase.SUCCEEDED, all_to(GREEN))
+    state = world.workloads.colours[GREEN]
+    world.workloads.colours[GREEN] = replace(state, holds="Node node-1 cannot be drained")
+    await settle(world)
+
+    (told,) = (c for c in conditions_of(world) if c["type"] == "NodesDrainable")
+    assert (told["status"], told["message"]) == ("False", "Node node-1 cannot be drained")
+
+
 async def test_a_loop_looks_again_at_once_after_it_did_something():
     world = in_phase(Phase.PENDING, all_to(BLUE))
     task = asyncio.create_task(ModelLoop(world.ports, world.memory).run(interval_seconds=3600))

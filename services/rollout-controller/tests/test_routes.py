@@ -100,6 +100,7 @@ async def test_the_status_shows_route_colours_counts_and_conditions(tmp_path):
         "Ready": ("True", "Serving"),
         "RegistryReachable": ("True", "Answers"),
         "GatewayInEffect": ("True", "Answers"),
+        "WorkloadsVisible": ("True", "Answers"),
         "CandidateMeasured": ("True", "Answers"),
         "PolicyRead": ("True", "Answers"),
     }

@@ -10,7 +10,7 @@ from lifecycle.subjects import subjects_of
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.memory import ModelMemory
 from rollout_controller.observed import Asked, Observed
-from rollout_controller.plan import Action, GoBack, Load, Record, Unload, WriteRoute
+from rollout_controller.plan import Action, GoBack, Load, Record, Settle, Unload, WriteRoute
 from rollout_controller.ports import Advance, Envelope, GatewayUnreachable, Ports, RouteMoved
 from rollout_controller.rollback import (
     EFFECT_LIMIT_SECONDS,
@@ -33,6 +33,8 @@ async def act(ports: Ports, memory: ModelMemory, seen: Observed, action: Action)
         case Load():
             await _refuse_moved(ports, seen)
             await ports.workloads.ensure(memory.served, action.colour, action.digest)
+        case Settle():
+            await ports.workloads.settle(memory.served, action.colour)
         case Unload():
             await _refuse_moved(ports, seen)
             await ports.workloads.stop(name, action.colour)

@@ -99,7 +99,7 @@ def canary_of(memory: ModelMemory) -> dict[str, int]:
 def _colour(state: ColourState | None) -> dict[str, Any]:
     if state is None:
         return {"digest": None, "ready": False, "address": None}
-    return {"digest": state.digest, "ready": state.ready, "address": state.address}
+    return {"digest": state.digest or None, "ready": state.ready, "address": state.address}
 
 
 def _last_rollback(memory: ModelMemory, held: HeldRoute | None) -> dict[str, Any] | None:
@@ -145,12 +145,21 @@ def _unready(seen: Observed, colour: Colour) -> str | None:
 def _answering(seen: Observed) -> Iterator[Condition]:
     yield _answers(seen, "RegistryReachable", "registry", "the last state known of it is used")
     yield _answers(seen, "GatewayInEffect", "gateway", "routes stay as they were written")
+    yield _answers(seen, "WorkloadsVisible", "workloads", "predictors stay as they were last seen")
+    yield from _holding_nodes(seen)
     if seen.rollout and seen.rollout.phase is Phase.SHADOWING:
         text = "the Rollout waits in SHADOWING"
         yield _answers(seen, "DriftMonitorReachable", "drift-monitor", text)
     if seen.rollout and seen.rollout.phase in SPLIT_PHASES:
         yield _answers(seen, "CandidateMeasured", "metrics", "the Rollout waits where it is")
         yield _answers(seen, "PolicyRead", "policy", "the Rollout waits where it is")
+
+
+def _holding_nodes(seen: Observed) -> Iterator[Condition]:
+    holds = [state.holds for state in seen.colours.values() if state.holds]
+    if holds:
+        text = "; ".join(holds)
+        yield Condition("NodesDrainable", status=False, reason="DisruptionBudget", message=text)
 
 
 def _answers(seen: Observed, kind: str, part: str, meanwhile: str) -> Condition:

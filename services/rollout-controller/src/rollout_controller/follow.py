@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lifecycle.rollouts import Colour
 from lifecycle.served_models import ServedModel
 from rollout_controller.hostnames import refuse_hostnames
 from rollout_controller.memory import ModelMemory
@@ -23,12 +22,15 @@ from rollout_controller.ports import (
     ServedModels,
     ServedModelsRead,
     ServedModelsUnreachable,
+    WorkloadsRefused,
+    WorkloadsUnreachable,
 )
 from rollout_controller.published import published_status, refused_status
 from rollout_controller.reconcile import ModelLoop
 
 _LAST_LOOK_SECONDS = 3.0
 """A look that is under way when the process ends may still read back what it wrote."""
+_NOT_NOW = (GatewayUnreachable, ServedModelsUnreachable, WorkloadsRefused, WorkloadsUnreachable)
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +63,7 @@ class Loops:
                     await self.follow()
                     ready()
                     await self.publish()
-                except (GatewayUnreachable, ServedModelsUnreachable) as error:
+                except _NOT_NOW as error:
                     _log.warning("models not followed", extra={"reason": str(error)})
                 except NotLeading:
                     _log.info("the lead was lost meanwhile")
@@ -130,8 +132,7 @@ class Loops:
         for name in sorted(names):
             async with self.ports.leadership.acting():
                 await self.ports.gateway.remove(name)
-                for colour in Colour:
-                    await self.ports.workloads.stop(name, colour)
+                await self.ports.workloads.remove(name)
             self._deleted.discard(name)
 
     async def _end(self, names: list[str]) -> None:

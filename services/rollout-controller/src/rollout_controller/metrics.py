@@ -13,6 +13,8 @@ FAULTS = (
     "Ready",
     "RegistryReachable",
     "GatewayInEffect",
+    "WorkloadsVisible",
+    "NodesDrainable",
     "DriftMonitorReachable",
     "CandidateMeasured",
     "PolicyRead",

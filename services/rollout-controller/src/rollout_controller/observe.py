@@ -5,21 +5,24 @@ counts. Changes in `memory`: state, policy, notes.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lifecycle.model_states import ModelState
-from lifecycle.rollouts import SPLIT_PHASES, Phase, Rollout
+from lifecycle.rollouts import SPLIT_PHASES, Colour, Phase, Rollout
 from lifecycle.verdicts import Verdict
 from rollout_controller.judge import canary_gates, canary_measurements, judge_canary
 from rollout_controller.memory import ModelMemory
 from rollout_controller.observed import Observed
 from rollout_controller.ports import (
+    ColourState,
     GatewayUnreachable,
     LedgerRefused,
     LedgerUnreachable,
     MetricsUnreachable,
     PairsUnreachable,
     Ports,
+    WorkloadsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute
 from rollout_controller.tallies import begin_tally
@@ -33,7 +36,7 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
     fresh, in_effect, colours = await asyncio.gather(
         _read_ledger(ports, memory, faults),
         _read_effect(ports, name, held, faults),
-        ports.workloads.observe(name),
+        _read_colours(ports, memory, faults),
     )
     now = ports.clock.now()
     _note_resumed(memory, now)
@@ -122,6 +125,17 @@ async def _read_effect(
     return effect.reached
 
 
+async def _read_colours(
+    ports: Ports, memory: ModelMemory, faults: dict[str, str]
+) -> Mapping[Colour, ColourState]:
+    """What is not seen has not ended: the colours last seen stay."""
+    try:
+        return await ports.workloads.observe(memory.served.name)
+    except WorkloadsUnreachable as error:
+        faults["workloads"] = str(error)
+        return memory.seen.colours if memory.seen else {}
+
+
 def _note_resumed(memory: ModelMemory, now: float) -> None:
     """Give a Gate its whole patience after a pause, whichever replica was asked to resume; and let
     go of counts that another replica goes on with: their sums are not ours any more.
@@ -161,12 +175,12 @@ async def _count(
 ) -> int | None:
     """Add what was counted since the last look to the Tally; return the requests in flight."""
     rollout = seen.rollout
-    address = _metrics_address(seen, rollout)
-    if rollout is None or address is None:
+    addresses = _metrics_addresses(seen, rollout)
+    if rollout is None or not addresses:
         return None
     try:
         over = seen.served.objective.latency_milliseconds
-        read = await ports.metrics.read(address, over)
+        read = await ports.metrics.read(addresses, over)
     except MetricsUnreachable as error:
         faults["metrics"] = str(error)
         return None
@@ -182,6 +196,6 @@ async def _count(
     return read.in_flight
 
 
-def _metrics_address(seen: Observed, rollout: Rollout | None) -> str | None:
+def _metrics_addresses(seen: Observed, rollout: Rollout | None) -> tuple[str, ...]:
     state = seen.colours.get(rollout.candidate_colour) if rollout else None
-    return state.metrics_address if state and state.alive else None
+    return state.metrics_addresses if state and state.alive else ()

@@ -17,6 +17,7 @@ from lifecycle.rollouts import (
 from lifecycle.verdicts import Verdict
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait, forward
 from rollout_controller.observed import Observed
+from rollout_controller.ports import ColourState
 from rollout_controller.reasons_to_go_back import reason_to_go_back
 from rollout_controller.route_objects import Route
 from rollout_controller.targets import Target
@@ -28,6 +29,13 @@ class Load:
 
     colour: Colour
     digest: str
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Bring a colour to what the ServedModel says, as far as that ends no process."""
+
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -59,13 +67,15 @@ class Record:
     marker: Marker
 
 
-Action = Load | Unload | WriteRoute | GoBack | Record | OpenPairing | Advancing | Pausing | Wait
+Action = (
+    Load | Settle | Unload | WriteRoute | GoBack | Record | OpenPairing | Advancing | Pausing | Wait
+)
 
 
 def next_action(seen: Observed) -> Action:
     """Decide the one next thing to do."""
     target = seen.target()
-    for rule in (_go_back, _load, _write_route, _record, _hold, _unload):
+    for rule in (_go_back, _unseen, _load, _settle, _write_route, _record, _hold, _unload):
         action = rule(seen, target)
         if action is not None:
             return action
@@ -75,6 +85,14 @@ def next_action(seen: Observed) -> Action:
 def _go_back(seen: Observed, _target: Target) -> Action | None:
     reason = None if seen.going_back else reason_to_go_back(seen)
     return GoBack(reason.text, reason.verdict) if reason else None
+
+
+def _unseen(seen: Observed, _target: Target) -> Action | None:
+    """What is not seen is neither replaced nor waited for; only a measured fault goes back."""
+    if "workloads" not in seen.faults:
+        return None
+    text = f"the predictors cannot be seen, all stays as it is: {seen.faults['workloads']}"
+    return Wait("WorkloadsUnreachable", text)
 
 
 def _load(seen: Observed, target: Target) -> Action | None:
@@ -93,6 +111,20 @@ def _is_free(seen: Observed, colour: Colour) -> bool:
     if state is None or not state.alive:
         return True
     return seen.in_effect is True and not seen.carries(colour)
+
+
+def _settle(seen: Observed, target: Target) -> Action | None:
+    for colour, digest in target.digests.items():
+        state = seen.colours.get(colour)
+        if state and state.digest == digest and not (state.intact and _is_to_scale(seen, state)):
+            return Settle(colour)
+    return None
+
+
+def _is_to_scale(seen: Observed, state: ColourState) -> bool:
+    """Another autoscaler means other pods, so it waits until the next version is loaded."""
+    scale, wanted = state.scale, seen.served.scale
+    return scale is None or scale.autoscaler != wanted.autoscaler or scale == wanted
 
 
 def _write_route(seen: Observed, target: Target) -> Action | None:

@@ -1,10 +1,11 @@
 """What this service needs from the world. Local processes and clusters differ behind these."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lifecycle.capacity import Scale
 from lifecycle.evidence import Subjects
 from lifecycle.model_states import ModelState
 from lifecycle.policies import GatePolicy
@@ -47,6 +48,14 @@ class GatewayUnreachable(Exception):
 
 class RouteMoved(Exception):
     """Somebody wrote the route since it was read: decide again."""
+
+
+class WorkloadsUnreachable(Exception):
+    """What runs is not known now, and whether a request was taken up; nothing has ended for it."""
+
+
+class WorkloadsRefused(Exception):
+    """The platform understood what should run and said no; the text says why and what to do."""
 
 
 class MetricsUnreachable(Exception):
@@ -188,7 +197,12 @@ class Gateway(Protocol):
 class ColourState:
     """One colour's predictor. `alive`: it exists and has not ended by itself since it was last
     ready; `ready`: it is warm and answers; `since`: when `ready` last changed, seconds since
-    the epoch; `reason`: why it is not ready.
+    the epoch; `reason`: why it is not ready; `metrics_addresses`: one for each process that is
+    ready. An empty `digest`: nothing could be put there, `reason` says why.
+
+    `scale`: how many there may be, None where that has no meaning; `intact` False: something
+    beside the predictors that they are reached by was taken away; `holds`: the node that cannot be
+    drained because of it, and what to do.
     """
 
     digest: str
@@ -196,28 +210,40 @@ class ColourState:
     ready: bool
     since: float
     address: str | None
-    metrics_address: str | None
+    metrics_addresses: tuple[str, ...]
     reason: str = ""
+    scale: Scale | None = None
+    intact: bool = True
+    holds: str = ""
 
 
 class Workloads(Protocol):
-    """Predictors by model and colour. What is wanted is kept running until told otherwise."""
+    """Predictors by model and colour. What is wanted is kept running until told otherwise.
+
+    All raise WorkloadsUnreachable, those that change something WorkloadsRefused.
+    """
 
     async def ensure(self, served: ServedModel, colour: Colour, digest: str) -> None:
         """Want a version in a colour, replacing what is there; returns before it is ready."""
 
+    async def settle(self, served: ServedModel, colour: Colour) -> None:
+        """Bring what needs no new process to what is wanted: `scale`, and what is not `intact`."""
+
     async def observe(self, model: str) -> Mapping[Colour, ColourState]:
-        """Return the colours that something is wanted in, or still runs in."""
+        """Return the colours that something is wanted in."""
 
     async def stop(self, model: str, colour: Colour) -> None:
         """Want nothing in a colour; returns before it has gone."""
+
+    async def remove(self, model: str) -> None:
+        """Forget a model that is no longer served; returns before it has gone."""
 
 
 class CandidateMetrics(Protocol):
     """Predictors' own counters."""
 
-    async def read(self, address: str, slow_over_ms: float) -> Reading:
-        """Return what a metrics address says now; MetricsUnreachable says what is missing."""
+    async def read(self, addresses: Sequence[str], slow_over_ms: float) -> Reading:
+        """Return what the metrics addresses say now; MetricsUnreachable when none can be read."""
 
 
 @dataclass(frozen=True)

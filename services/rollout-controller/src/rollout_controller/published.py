@@ -95,7 +95,7 @@ def _shown(version: VersionState | None) -> str | None:
 def _colours(seen: Observed | None) -> dict[str, Any]:
     colours = seen.colours if seen else {}
     return {
-        colour.value: {"digest": state.digest, "ready": state.ready}
+        colour.value: {**({"digest": state.digest} if state.digest else {}), "ready": state.ready}
         for colour, state in colours.items()
     }
 

@@ -10,6 +10,9 @@ from lifecycle.rollouts import ACTIVE_PHASES, NOTHING_TO_SERVE, SPLIT_PHASES, Ph
 from lifecycle.verdicts import Outcome, Verdict
 from rollout_controller.observed import Observed
 
+_UNSEEN = "workloads"
+"""The fault of predictors that cannot be seen, which does not mean that they have gone."""
+
 
 @dataclass(frozen=True)
 class ReasonToGoBack:
@@ -58,6 +61,8 @@ def _health(seen: Observed, rollout: Rollout) -> ReasonToGoBack | None:
         return None
     if seen.health and seen.health.outcome is Outcome.FAIL:
         return ReasonToGoBack(f"{rollout.phase} health: {failures(seen.health)}", seen.health)
+    if _UNSEEN in seen.faults:
+        return None
     state = seen.colours.get(rollout.candidate_colour)
     if state is None or state.digest != rollout.candidate or not state.alive:
         why = state.reason if state else "it is not there"
@@ -71,6 +76,8 @@ def _health(seen: Observed, rollout: Rollout) -> ReasonToGoBack | None:
 def _never_ready(seen: Observed, rollout: Rollout) -> ReasonToGoBack | None:
     waited = seen.now - rollout.phase_since
     if rollout.phase is not Phase.PENDING or waited <= seen.patience.load:
+        return None
+    if _UNSEEN in seen.faults:
         return None
     if seen.ready(rollout.candidate_colour, rollout.candidate):
         return None

@@ -23,9 +23,18 @@ from rollout_controller.ports import (
     PairsUnreachable,
     Ports,
     RouteMoved,
+    WorkloadsRefused,
+    WorkloadsUnreachable,
 )
 from rollout_controller.standing_by import stand_by
 
+_NOT_DONE = (
+    LedgerUnreachable,
+    PairsUnreachable,
+    GatewayUnreachable,
+    WorkloadsUnreachable,
+    WorkloadsRefused,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +81,7 @@ class ModelLoop:
             if refused.problem != "stale-sequence":
                 self._failed("LedgerRefused", str(refused))
             return None
-        except (LedgerUnreachable, PairsUnreachable, GatewayUnreachable) as error:
+        except _NOT_DONE as error:
             self._failed(type(error).__name__, str(error))
             return None
         except Exception as error:  # noqa: BLE001 - the loop's edge: other models go on

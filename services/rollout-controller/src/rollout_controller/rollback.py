@@ -16,6 +16,7 @@ from rollout_controller.ports import (
     LedgerRefused,
     LedgerUnreachable,
     Ports,
+    WorkloadsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute
 from rollout_controller.sign_canary import signed_canary
@@ -94,8 +95,8 @@ async def _carry_out(ports: Ports, memory: ModelMemory, held: HeldRoute, cause: 
         written_at=ports.clock.now(),
         automatic=cause.automatic,
     )
-    colour = (await ports.workloads.observe(memory.served.name)).get(cause.colour)
-    route = held.route.going_back(marker, colour.address if colour else None)
+    address = await _address(ports, memory.served.name, cause.colour)
+    route = held.route.going_back(marker, address)
     await ports.gateway.write(route, expected=None)
     effective_at = await _effect(ports, memory.served.name)
     done = Rollback(
@@ -115,6 +116,14 @@ async def _carry_out(ports: Ports, memory: ModelMemory, held: HeldRoute, cause: 
         memory.last_rollback = replace(done, recorded=recorded)
     memory.wake.set()
     return memory.last_rollback
+
+
+async def _address(ports: Ports, model: str, colour: Colour) -> str | None:
+    try:
+        state = (await ports.workloads.observe(model)).get(colour)
+    except WorkloadsUnreachable:
+        return None  # where it was
+    return state.address if state else None
 
 
 async def _effect(ports: Ports, model: str) -> float | None:

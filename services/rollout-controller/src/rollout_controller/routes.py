@@ -17,6 +17,7 @@ from rollout_controller.ports import (
     LedgerUnreachable,
     PairsUnreachable,
     Ports,
+    WorkloadsUnreachable,
 )
 from rollout_controller.rollback_by_hand import CannotGoBack, roll_back
 from rollout_controller.schemas import (
@@ -36,6 +37,7 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     LedgerUnreachable: (503, "registry-unreachable", "Registry unreachable"),
     PairsUnreachable: (503, "drift-monitor-unreachable", "Drift monitor unreachable"),
     GatewayUnreachable: (503, "gateway-unreachable", "Gateway unreachable"),
+    WorkloadsUnreachable: (503, "workloads-unreachable", "Workloads unreachable"),
 }
 _RETRY_AFTER = {"Retry-After": "2"}
 

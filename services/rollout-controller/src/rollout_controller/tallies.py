@@ -1,5 +1,9 @@
-"""Counting what a Candidate did to users since a step began, from counters that may restart."""
+"""Counting what a Candidate did to users since a step began.
 
+From counters that may restart, of processes that come and go; what was counted once stays counted.
+"""
+
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 
 from lifecycle.rollouts import Phase, Rollout
@@ -31,18 +35,19 @@ class Counters:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a predictor's page says at one moment: its counters, and how many requests have
-    arrived and are not answered yet.
+    """What the predictors' pages say at one moment: counters by address, and how many requests
+    have arrived at all of them and are not answered yet (None: not all of them say).
     """
 
-    counters: Counters
-    in_flight: int
+    counters: Mapping[str, Counters]
+    in_flight: int | None
 
 
 @dataclass(frozen=True)
 class Tally:
     """What was counted in one step of one Rollout, from when its route took effect (`began_at`)
-    to the last reading (`read_at`), both in seconds since the epoch.
+    to the last reading (`read_at`), both in seconds since the epoch. `seen` holds each address's
+    last counters: one that is new began after the step did, so all of its counts belong to it.
     """
 
     rollout: str
@@ -50,19 +55,21 @@ class Tally:
     step: int
     began_at: float
     read_at: float
-    seen: Counters
+    seen: Mapping[str, Counters]
     total: Counters = Counters()
 
     def belongs_to(self, rollout: Rollout) -> bool:
         """Tell whether this counts the step that the Rollout is in."""
         return (self.rollout, self.phase, self.step) == (rollout.id, rollout.phase, rollout.step)
 
-    def counting(self, read: Counters, now: float) -> "Tally":
+    def counting(self, read: Mapping[str, Counters], now: float) -> "Tally":
         """Return the Tally after one more reading."""
-        total = self.total.plus(read.since(self.seen))
-        return replace(self, read_at=now, seen=read, total=total)
+        total = self.total
+        for address, counters in read.items():
+            total = total.plus(counters.since(self.seen.get(address, Counters())))
+        return replace(self, read_at=now, seen={**self.seen, **read}, total=total)
 
 
-def begin_tally(rollout: Rollout, read: Counters, now: float) -> Tally:
+def begin_tally(rollout: Rollout, read: Mapping[str, Counters], now: float) -> Tally:
     """Start counting at a step: what was counted before (mirrored copies, too) does not count."""
     return Tally(rollout.id, rollout.phase, rollout.step, now, now, read)

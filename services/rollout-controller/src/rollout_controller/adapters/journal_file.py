@@ -24,7 +24,7 @@ class JournalFile:
         document = read_json(self._path(model))
         try:
             return _notes(document) if document else Notes()
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return Notes()
 
     def save(self, model: str, notes: Notes) -> None:
@@ -42,6 +42,9 @@ def _notes(document: dict[str, Any]) -> Notes:
     written = document["tally"]
     if written is None:
         return Notes(None, document["resumed_at"])
-    counters = {key: Counters(**written[key]) for key in ("seen", "total")}
+    counters = {
+        "seen": {address: Counters(**each) for address, each in written["seen"].items()},
+        "total": Counters(**written["total"]),
+    }
     tally = Tally(**{**written, **counters, "phase": Phase(written["phase"])})
     return Notes(tally, document["resumed_at"])

@@ -96,6 +96,9 @@ class LocalProcesses:
             self._slots[served.name, colour] = Slot(self._around, launch)
         self._changed.set()
 
+    async def settle(self, served: ServedModel, colour: Colour) -> None:
+        """Do nothing: here a colour is one process, reached by nothing but its port."""
+
     async def observe(self, model: str) -> Mapping[Colour, ColourState]:
         """Return the colours of a model that something is wanted in."""
         states = {
@@ -109,3 +112,8 @@ class LocalProcesses:
         if slot:
             slot.wanted = None
         self._changed.set()
+
+    async def remove(self, model: str) -> None:
+        """Want nothing of a model."""
+        for colour in Colour:
+            await self.stop(model, colour)

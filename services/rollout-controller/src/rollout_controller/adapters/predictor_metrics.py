@@ -1,7 +1,9 @@
 """The CandidateMetrics port on the predictors' own metrics pages (Prometheus text format)."""
 
+import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +22,13 @@ _COUNTED = _FAILED | {"ok"}
 _TIMEOUT_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class _Page:
+    address: str
+    counters: Counters
+    in_flight: int
+
+
 class PredictorMetrics:
     """Implements `ports.CandidateMetrics`."""
 
@@ -30,8 +39,27 @@ class PredictorMetrics:
         """Close the connections to the predictors."""
         await self._pages.aclose()
 
-    async def read(self, address: str, slow_over_ms: float) -> Reading:
-        """Read the page of the predictor whose second port is `address`."""
+    async def read(self, addresses: Sequence[str], slow_over_ms: float) -> Reading:
+        """Read the pages of the predictors whose second ports are `addresses`.
+
+        One of several that does not answer is left out: its next answer tells what it counted.
+        """
+        read = await asyncio.gather(*(self._read(each, slow_over_ms) for each in addresses))
+        pages = {page.address: page for page in read if isinstance(page, _Page)}
+        silent = [each for each in read if isinstance(each, MetricsUnreachable)]
+        if silent and not pages:
+            raise silent[0]
+        counters = {address: page.counters for address, page in pages.items()}
+        waiting = sum(page.in_flight for page in pages.values())
+        return Reading(counters, None if silent else waiting)
+
+    async def _read(self, address: str, slow_over_ms: float) -> _Page | MetricsUnreachable:
+        try:
+            return await self._page(address, slow_over_ms)
+        except MetricsUnreachable as error:
+            return error
+
+    async def _page(self, address: str, slow_over_ms: float) -> _Page:
         try:
             answer = await self._pages.get(f"http://{address}/metrics")
             answer.raise_for_status()
@@ -42,7 +70,7 @@ class PredictorMetrics:
                 f"http://{address}/metrics cannot be read ({error!r}); look at the predictor's log"
             ) from error
         in_flight = _sum(sample for sample in samples if sample.name == _IN_FLIGHT)
-        return Reading(_counters(samples, slow_over_ms), in_flight)
+        return _Page(address, _counters(samples, slow_over_ms), in_flight)
 
 
 def _counters(samples: list[Sample], slow_over_ms: float) -> Counters:

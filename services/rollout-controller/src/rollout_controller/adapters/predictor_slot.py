@@ -136,7 +136,7 @@ class Slot:
             ready=running and self._ready,
             since=self._since,
             address=f"{host}:{started.port}" if running else None,
-            metrics_address=f"{host}:{started.metrics_port}" if running else None,
+            metrics_addresses=(f"{host}:{started.metrics_port}",) if running else (),
             reason=self._reason,
         )
 
