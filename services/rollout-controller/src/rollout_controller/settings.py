@@ -68,6 +68,12 @@ class RolloutControllerSettings(CallersSettings, env_prefix="ISOGLOSS_ROLLOUT_CO
         pattern=r"^[^/\s]+/[^/\s]+$",
         description="kubernetes: namespace/name of the Gateway that routes are attached to",
     )
+    gateway_address: str | None = Field(
+        None,
+        min_length=1,
+        description="kubernetes: address at which this process reaches that Gateway, for probe "
+        "requests of its mirror; None: the first one in the Gateway's status",
+    )
     gateway_host: str = Field("127.0.0.1", description="local: address that Envoy listens on")
     gateway_port: int = Field(8080, ge=1, le=65535, description="local: port that callers send to")
     gateway_admin_port: int = Field(
