@@ -19,15 +19,14 @@ from lifecycle.rollouts import (
 from lifecycle.served_models import read_served_model
 from lifecycle.stages import Stage
 from lifecycle.verdicts import Outcome, Reason, conclude
+from rollout_controller.ledger_moves import Advanced, HeldPolicy
 from rollout_controller.memory import ModelMemory
 from rollout_controller.metrics import Meters
 from rollout_controller.observed import Patience
 from rollout_controller.ports import (
-    Advanced,
     ColourState,
     Effect,
     GatewayUnreachable,
-    HeldPolicy,
     LedgerRefused,
     LedgerUnreachable,
     MetricsUnreachable,

@@ -22,9 +22,8 @@ from rollout_controller.adapters.drift_http import DriftHttp
 from rollout_controller.adapters.http_json import HttpJson
 from rollout_controller.adapters.predictor_metrics import PredictorMetrics
 from rollout_controller.adapters.registry_http import RegistryHttp
+from rollout_controller.ledger_moves import Advance, Ending
 from rollout_controller.ports import (
-    Advance,
-    Ending,
     LedgerRefused,
     LedgerUnreachable,
     MetricsUnreachable,

@@ -36,7 +36,8 @@ from rollout_controller_fakes import (
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.rollouts import Phase, marker_from_dict
 from lifecycle.stages import Stage
-from rollout_controller.ports import Advance, Ending, LedgerRefused, LedgerUnreachable
+from rollout_controller.ledger_moves import Advance, Ending
+from rollout_controller.ports import LedgerRefused, LedgerUnreachable
 from servicekit.signing import generate_key
 from textmodels.artifacts import save_artifact
 from textmodels.families import fit_family

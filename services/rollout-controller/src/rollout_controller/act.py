@@ -8,10 +8,11 @@ from typing import assert_never
 from lifecycle.rollouts import Phase, Rollout
 from lifecycle.subjects import subjects_of
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
+from rollout_controller.ledger_moves import Advance, Envelope
 from rollout_controller.memory import ModelMemory
 from rollout_controller.observed import Asked, Observed
 from rollout_controller.plan import Action, GoBack, Load, Record, Settle, Unload, WriteRoute
-from rollout_controller.ports import Advance, Envelope, GatewayUnreachable, Ports, RouteMoved
+from rollout_controller.ports import GatewayUnreachable, Ports, RouteMoved
 from rollout_controller.rollback import (
     EFFECT_LIMIT_SECONDS,
     LONGEST_REASON,

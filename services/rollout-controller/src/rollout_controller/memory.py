@@ -12,8 +12,9 @@ from lifecycle.model_states import ModelState
 from lifecycle.rollouts import Marker, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
+from rollout_controller.ledger_moves import HeldPolicy
 from rollout_controller.observed import Asked, Observed, Patience
-from rollout_controller.ports import HeldPolicy, Notes
+from rollout_controller.ports import Notes
 
 
 @dataclass(frozen=True)

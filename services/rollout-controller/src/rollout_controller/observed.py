@@ -8,7 +8,8 @@ from lifecycle.policies import GatePolicy
 from lifecycle.rollouts import Colour, Phase, Rollout
 from lifecycle.served_models import ServedModel
 from lifecycle.verdicts import Verdict
-from rollout_controller.ports import ColourState, HeldPolicy, Mirroring, Notes
+from rollout_controller.ledger_moves import HeldPolicy
+from rollout_controller.ports import ColourState, Mirroring, Notes
 from rollout_controller.route_objects import HeldRoute, Wish
 from rollout_controller.tallies import Tally
 from rollout_controller.targets import Target, ledger_target, marker_stands, marker_target

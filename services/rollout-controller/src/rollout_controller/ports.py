@@ -8,16 +8,12 @@ from typing import Any, Protocol
 from lifecycle.capacity import Scale
 from lifecycle.evidence import Subjects
 from lifecycle.model_states import ModelState
-from lifecycle.policies import GatePolicy
-from lifecycle.rollouts import Colour, Marker, Phase, Rollout
+from lifecycle.rollouts import Colour, Rollout
 from lifecycle.served_models import ServedModel
-from lifecycle.verdicts import Verdict
+from rollout_controller.ledger_moves import Advance, Advanced, Ending, Envelope, HeldPolicy
 from rollout_controller.metrics import Meters
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Reading, Tally
-
-Envelope = Mapping[str, Any]
-"""A DSSE envelope as a JSON object."""
 
 Sign = Callable[[str, bytes], Envelope]
 """Signs (payload type, payload) with this service's key."""
@@ -68,46 +64,6 @@ class ServedModelsUnreachable(Exception):
 
 class NotLeading(Exception):
     """Another replica leads, so this one must not act, or must act no longer."""
-
-
-@dataclass(frozen=True)
-class HeldPolicy:
-    """A gate policy and the digest that Evidence is bound to."""
-
-    digest: str
-    policy: GatePolicy
-
-
-@dataclass(frozen=True)
-class Advance:
-    """A request to move a Rollout forward, decided at `expected_seq`."""
-
-    phase: Phase
-    step: int
-    expected_seq: int
-    evidence: Envelope | None = None
-
-
-@dataclass(frozen=True)
-class Advanced:
-    """What the ledger answered: `verdict` is None where no Gate guards the move."""
-
-    advanced: bool
-    verdict: Verdict | None
-    rollout: Rollout
-    seq: int
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a Rollout ended; `marker` None where no route had to be changed for it."""
-
-    phase: Phase
-    reason: str
-    marker: Marker | None = None
-    verdict: Verdict | None = None
-    facts: Mapping[str, Any] | None = None
-    evidence: Envelope | None = None
 
 
 class Ledger(Protocol):

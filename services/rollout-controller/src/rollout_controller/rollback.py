@@ -9,9 +9,9 @@ from typing import Any
 
 from lifecycle.rollouts import SPLIT_PHASES, Colour, Marker, Phase, Rollout
 from lifecycle.verdicts import Verdict
+from rollout_controller.ledger_moves import Ending
 from rollout_controller.memory import ModelMemory, Rollback, found_in
 from rollout_controller.ports import (
-    Ending,
     GatewayUnreachable,
     LedgerRefused,
     LedgerUnreachable,

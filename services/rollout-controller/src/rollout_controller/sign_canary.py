@@ -3,8 +3,9 @@
 from lifecycle.evidence import PAYLOAD_TYPE
 from lifecycle.subjects import subjects_of
 from rollout_controller.judge import canary_evidence, canary_measurements
+from rollout_controller.ledger_moves import Envelope
 from rollout_controller.memory import ModelMemory
-from rollout_controller.ports import Envelope, Sign
+from rollout_controller.ports import Sign
 
 
 def signed_canary(sign: Sign, memory: ModelMemory) -> Envelope | None:

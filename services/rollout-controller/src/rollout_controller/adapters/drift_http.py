@@ -9,7 +9,8 @@ import httpx
 from lifecycle.evidence import Subjects
 from lifecycle.rollouts import Rollout
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
-from rollout_controller.ports import Envelope, PairsUnreachable
+from rollout_controller.ledger_moves import Envelope
+from rollout_controller.ports import PairsUnreachable
 
 Read = TypeVar("Read")
 

@@ -11,14 +11,8 @@ from lifecycle.policies import GatePolicy, read_policy
 from lifecycle.rollouts import Rollout, rollout_from_dict
 from lifecycle.verdicts import verdict_from_dict
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
-from rollout_controller.ports import (
-    Advance,
-    Advanced,
-    Ending,
-    HeldPolicy,
-    LedgerRefused,
-    LedgerUnreachable,
-)
+from rollout_controller.ledger_moves import Advance, Advanced, Ending, HeldPolicy
+from rollout_controller.ports import LedgerRefused, LedgerUnreachable
 
 Read = TypeVar("Read")
 
