@@ -4,6 +4,7 @@ requests, people and missing Services make of them.
 
 import asyncio
 import importlib.util
+import json
 import math
 import os
 import sys
@@ -134,26 +135,37 @@ async def test_a_share_of_the_predictions_is_copied_under_the_same_id(
     assert abs(len(copies()) - 200) <= 4 * math.sqrt(1000 * 0.2 * 0.8)
 
 
-async def test_marker_and_weights_change_in_one_write(api, any_gateway, path, namespace):
-    await put(any_gateway, a_route(RouteIntent(90, 10)))
-    generation = (await api.get(path))["metadata"]["generation"]
-    watch = await asyncio.create_subprocess_exec(
-        *("kubectl", "get", "httproute", MODEL, "-n", namespace.name, "--watch", "-o"),
+@pytest.fixture
+async def watched(namespace):
+    """Each state of the route as a watcher gets it: its generation, and what its notes say."""
+    process = await asyncio.create_subprocess_exec(
+        *("kubectl", "get", "httproute", "-n", namespace.name, "--watch", "-o"),
         'jsonpath={.metadata.generation} {.metadata.annotations.isogloss\\.dev/route}{"\\n"}',
         stdout=asyncio.subprocess.PIPE,
     )
-    assert (await watch.stdout.readline()).startswith(f"{generation} ".encode())
-    held = await any_gateway.read(MODEL)
-    await any_gateway.write(held.route.going_back(suite.a_marker(), None), None)
-    async with asyncio.timeout(10):
-        line = await watch.stdout.readline()
-        while b'"marker":null' in line:
-            assert line.startswith(f"{generation} ".encode()), "weights moved without the Marker"
-            line = await watch.stdout.readline()
-    watch.kill()
-    await watch.wait()
 
-    assert line.startswith(f"{generation + 1} ".encode())
+    async def states():
+        async with asyncio.timeout(10):
+            async for line in process.stdout:
+                generation, _, notes = line.partition(b" ")
+                yield int(generation), json.loads(notes)
+
+    yield states()
+    process.kill()
+    await process.wait()
+
+
+async def test_marker_and_weights_change_in_one_write(any_gateway, watched):
+    await put(any_gateway, a_route(RouteIntent(90, 10)))
+    held = await any_gateway.read(MODEL)
+    generation, notes = await anext(watched)
+    assert (notes["green"], notes["marker"]) == (10, None)
+    await any_gateway.write(held.route.going_back(suite.a_marker(), None), None)
+
+    while notes["marker"] is None:
+        assert notes["green"] == 10, "weights moved without the Marker"
+        before, (generation, notes) = generation, await anext(watched)
+    assert (generation, notes["green"]) == (before + 1, 0)
 
 
 async def test_a_status_written_meanwhile_refuses_no_write(api, any_gateway, path):
