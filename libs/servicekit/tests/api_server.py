@@ -65,6 +65,8 @@ class ApiServer:
             if self.refusing:
                 return 403, _status(self.refusing)
             if path.endswith("/tokenreviews"):
+                if not body["spec"]["token"]:
+                    return 400, _status("token is required for TokenReview in authentication")
                 return 201, {**body, "status": self._token_status(body["spec"])}
             if path.endswith("/subjectaccessreviews"):
                 return 201, {**body, "status": {"allowed": self._allows(body["spec"])}}

@@ -67,6 +67,8 @@ class KubernetesCallers:
 
     async def find(self, token: str, roles: Collection[str]) -> Caller | None:
         """Return the token's account, with the first of `roles` that it may act as."""
+        if not token:
+            return None  # the API server would call the question malformed
         hashed = hashlib.sha256(token.encode()).digest()
         identity = await self._identities.recall(hashed, lambda: self._review(token))
         if identity is None:
