@@ -12,7 +12,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test test-system fuzz bench-scorer bench-serving-lane lint types check lock clean
+.PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-serving-lane lint types check lock clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,14 @@ demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down
 test: setup ## every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-system: setup ## tests that need more than Python: Go, for promtool
+test-system: setup ## tests that need more than Python: promtool, Helm, checkov, skaffold's schema
 	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system $(ARGS)
+
+lint-manifests: setup ## of test-system: charts, manifests/ and skaffold.yaml against schemas and policies
+	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system/test_manifests.py tests/system/test_policies.py tests/system/test_skaffold.py $(ARGS)
+
+render: setup ## write what in manifests/ is rendered from the charts
+	@helm="$$(PYTHON=$(CURDIR)/$(BIN)/python tests/cluster/program.sh helm)"; $(BIN)/python scripts/render_manifests.py --helm "$$helm"
 
 fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
 	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
@@ -59,6 +65,7 @@ bench-serving-lane: setup ## what a prediction costs in each lane (benchmarks/re
 
 lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py
+	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/checkov.in -o tests/system/requirements-checkov.txt
 
 clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete it)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints where a program is that make test-system needs, of the test cluster's own version and from
-# its cache: program.sh promtool|helm. Needs no cluster, no root and no container.
+# Prints where a program is that make test-system needs, made once into the test cluster's cache:
+# program.sh promtool|helm|checkov|skaffold.json. Needs no cluster, no root and no container.
 set -euo pipefail
 cd "$(dirname "$0")"
 . parts/settings.sh
@@ -12,12 +12,28 @@ make_promtool() { # FOLDER
     -tags remove_all_sd,enable_kubernetes_sd
 }
 
+make_checkov() { # FOLDER: an environment of its own, because it pins much that we use otherwise
+  "${PYTHON:-python3}" -m venv "$1"
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+    --requirement "$root/tests/system/requirements-checkov.txt"
+  printf '#!/bin/sh\nexec "$(dirname "$0")/bin/python" -m checkov.main "$@"\n' >"$1/checkov"
+  chmod +x "$1/checkov"
+}
+
+make_skaffold.json() { # FOLDER: the schema of skaffold.yaml lies in skaffold's own module
+  local schema=docs-v2/content/en/schemas/v4beta14.json module=github.com/GoogleContainerTools/skaffold/v2
+  (cd "$cluster/pins/skaffold" && go mod download -json $module) |
+    sed -nE 's/^\t"Dir": "(.*)",$/\1/p' | xargs -I DIR cp DIR/$schema "$1/skaffold.json"
+}
+
 make_folders
 exec 8<"$cache"
 flock 8 # two at once would build into the same folder
 case ${1:-} in
   promtool) build_once promtool pins/prometheus program.sh >&2 ;;
   helm) build_once wheels pins/wheels.txt >&2 ;;
-  *) fail "program.sh knows promtool and helm, not '${1:-}'" ;;
+  checkov) build_once checkov ../system/requirements-checkov.txt program.sh >&2 ;;
+  skaffold.json) build_once skaffold.json pins/skaffold program.sh >&2 ;;
+  *) fail "program.sh knows promtool, helm, checkov and skaffold.json, not '${1:-}'" ;;
 esac
 echo "$built/$1"
