@@ -129,3 +129,22 @@ def test_naming_the_families_imports_no_engine():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("family", "module", "engine"),
+    [("tfidf_linear", "sklearn", "scikit-learn"), ("keras_embedding", "keras", "tensorflow-cpu")],
+)
+def test_a_family_whose_engine_is_not_installed_says_what_to_install(family, module, engine):
+    script = (
+        f"import sys; sys.modules[{module!r}] = None  # as if it were not installed\n"
+        "from textmodels.families import EngineMissing, fit_family\n"
+        "try:\n"
+        f"    fit_family({family!r}, ['good', 'bad'], ['a', 'b'], {{}}, 1)\n"
+        "except EngineMissing as missing:\n"
+        "    print(missing.engine)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == engine

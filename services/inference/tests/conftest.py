@@ -40,9 +40,19 @@ def fakes():
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory):
     """A directory with a real, if simple-minded, sentiment model."""
+    return _save(tmp_path_factory.mktemp("artifacts") / "sentiment", {"min_df": 1})
+
+
+@pytest.fixture(scope="session")
+def pipeline_artifact(tmp_path_factory):
+    """The same of characters, which has no compiled form: only scikit-learn scores it."""
+    params = {"min_df": 1, "analyzer": "char"}
+    return _save(tmp_path_factory.mktemp("artifacts") / "characters", params)
+
+
+def _save(directory, params):
     labels = ["positive"] * len(_GOOD) + ["negative"] * len(_BAD)
-    fitted = fit_family("tfidf_linear", [*_GOOD, *_BAD], labels, {"min_df": 1}, seed=1)
-    directory = tmp_path_factory.mktemp("artifacts") / "sentiment"
+    fitted = fit_family("tfidf_linear", [*_GOOD, *_BAD], labels, params, seed=1)
     save_artifact(directory, fitted, {"run_id": "a-run"})
     return directory
 

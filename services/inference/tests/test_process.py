@@ -176,6 +176,34 @@ def test_an_altered_artifact_stops_the_process_with_a_sentence(start, artifact, 
     assert "vocabulary.json: its sha256 is not the one in the manifest" in said
 
 
+@pytest.fixture
+def no_scikit_learn(tmp_path, monkeypatch):
+    """Let the processes find none, as in the image that is without it."""
+    (tmp_path / "sklearn.py").write_text("raise ModuleNotFoundError('no sklearn', name='sklearn')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_scikit_learn")
+def test_a_version_that_needs_scikit_learn_is_refused_where_it_is_not_installed(
+    start, pipeline_artifact
+):
+    status, said = end_of(start(artifact=pipeline_artifact))
+
+    assert status == 1
+    assert "has no compiled form, and scikit-learn, which it needs, is not installed here" in said
+    assert "the image whose tag ends in -sklearn" in said
+
+
+@pytest.mark.usefixtures("no_scikit_learn")
+def test_a_version_with_a_compiled_form_is_served_without_scikit_learn(start):
+    process = start()
+
+    process.wait_until_ready()
+
+    assert process.predict("a good film")[1]["prediction"] == "positive"
+    assert process.stop() == 0
+
+
 def test_a_missing_setting_stops_the_process_with_a_sentence(start):
     process = start(queue_limit="many")
 

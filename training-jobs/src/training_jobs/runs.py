@@ -14,7 +14,7 @@ from sklearn.metrics import classification_report
 
 from lifecycle.digests import NO_CONTENT
 from textmodels.artifacts import Manifest, save_artifact
-from textmodels.families import Fitted, fit_family
+from textmodels.families import EngineMissing, Fitted, fit_family
 from textmodels.verification import VerificationError
 from training_jobs.dataset.prepared import TEST, Lock
 from training_jobs.dataset.rows import Rows
@@ -100,6 +100,11 @@ def _fit(request: Request, data: PreparedData, tell: Tell) -> Fitted:
         return fit_family(recipe.family, rows.texts, labels, recipe.params, request.plan.seed, tell)
     except (ValueError, VerificationError) as error:
         raise JobRefused(f"{recipe.name} cannot be trained: {error}") from error
+    except EngineMissing as missing:
+        raise JobRefused(
+            f"{recipe.name} is trained with {missing.engine}, which is not installed here: use the "
+            "image whose tag has no -sklearn, or install isogloss-training-jobs[tensorflow]"
+        ) from missing
 
 
 def _judge(

@@ -58,7 +58,8 @@ def load_artifact(
 ) -> tuple[Manifest, Predictor]:
     """Load an artifact whose every byte is what its manifest, and `expected_digest`, name.
 
-    Raises ArtifactError naming the file or field that is wrong.
+    Raises ArtifactError naming the file or field that is wrong, EngineMissing when it is right and
+    what it needs to score is not installed.
     """
     manifest = read_manifest(directory)
     if expected_digest is not None and manifest.digest != expected_digest:

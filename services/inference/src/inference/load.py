@@ -16,6 +16,7 @@ import numpy as np
 
 from inference.ports import ArtifactRefused, ArtifactSource, ArtifactUnavailable
 from textmodels.artifacts import ArtifactError, Manifest, load_artifact
+from textmodels.families import EngineMissing
 from textmodels.predictions import Predictor
 
 _log = logging.getLogger(__name__)
@@ -63,6 +64,12 @@ def load_version(source: ArtifactSource) -> LoadedVersion:
         manifest, predictor = load_artifact(directory, source.digest)
     except ArtifactError as error:
         raise ArtifactRefused(f"{source.digest} cannot be loaded: {error}") from error
+    except EngineMissing as missing:
+        raise ArtifactRefused(
+            f"{source.digest} has no compiled form, and {missing.engine}, which it needs, is not "
+            "installed here: serve it with the image whose tag ends in -sklearn, or install "
+            "isogloss-inference[sklearn]"
+        ) from missing
     scores = predictor.predict([_PROBE]).scores
     if scores.shape != (1, len(manifest.labels)) or not np.isfinite(scores).all():
         raise ArtifactRefused(

@@ -104,13 +104,12 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
     @property
     def digest(self) -> str | None:
         """The digest the artifact's address names; None when it is a directory."""
-        address = _ADDRESS.fullmatch(self.artifact)
-        return address["digest"] if address else None
+        return digest_of(self.artifact)
 
     @field_validator("artifact")
     @classmethod
     def _is_address_or_path(cls, artifact: str) -> str:
-        if artifact.startswith("isogloss:") and not _ADDRESS.fullmatch(artifact):
+        if artifact.startswith("isogloss:") and digest_of(artifact) is None:
             raise ValueError("must be isogloss://MODEL@sha256:<64 hex digits> or a directory")
         return artifact
 
@@ -143,3 +142,27 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
                     f"ISOGLOSS_INFERENCE_{field.upper()} is not set, but needed with "
                     f"ISOGLOSS_INFERENCE_{because} as it is"
                 )
+
+
+class FetchSettings(ServiceSettings, env_prefix="ISOGLOSS_FETCH_"):
+    """Everything that can be set about `python -m inference.fetch`."""
+
+    registry_url: str = Field(
+        pattern=_URL, description="registry-proxy the artifact is fetched from"
+    )
+    token_file: Path = Field(description="file with the token for the registry-proxy (mode 0600)")
+    patience_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="seconds a registry-proxy that cannot be reached is asked again before the "
+        "process ends with status 3; what it has downloaded stays for the next start",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level of the log"
+    )
+
+
+def digest_of(address: str) -> str | None:
+    """Return the digest in isogloss://MODEL@sha256:<64 hex digits>; None when it is no address."""
+    match = _ADDRESS.fullmatch(address)
+    return match["digest"] if match else None

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textmodels.families import keras_embedding, tfidf_linear
-from textmodels.families.contract import Family, Fitted, Training
+from textmodels.families.contract import EngineMissing, Family, Fitted, Training
 
-__all__ = ["FAMILIES", "Family", "Fitted", "Training", "fit_family"]
+__all__ = ["FAMILIES", "EngineMissing", "Family", "Fitted", "Training", "fit_family"]
 
 FAMILIES: Mapping[str, Family] = {
     "keras_embedding": keras_embedding,
@@ -32,8 +32,8 @@ def fit_family(  # noqa: PLR0913, PLR0917 - a training configuration, field by f
     """Fit a model of the named family on labelled texts.
 
     The same texts, params and seed give the same model on the same machine. Raises ValueError
-    when an argument is out of range, VerificationError when the serving form does not score as
-    the engine does.
+    when an argument is out of range, EngineMissing when the family's engine is not installed,
+    VerificationError when the serving form does not score as the engine does.
     """
     if family not in FAMILIES:
         raise ValueError(f"family {family!r} is not one of {', '.join(sorted(FAMILIES))}")

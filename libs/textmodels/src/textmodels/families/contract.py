@@ -3,12 +3,30 @@
 A family is a module: to add one, write it and name it in `textmodels.families.FAMILIES`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from textmodels.manifests import Manifest
 from textmodels.predictions import Predictor
+
+
+class EngineMissing(Exception):
+    """A model needs an engine that is not installed here; `engine` is its distribution."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(f"{engine} is needed and not installed here")
+        self.engine = engine
+
+
+@contextmanager
+def engine_needed(engine: str) -> Iterator[None]:
+    """Raise EngineMissing where an import inside finds a module missing."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise EngineMissing(engine) from missing
 
 
 @dataclass(frozen=True)
@@ -51,7 +69,7 @@ class Family(Protocol):
     """Files that an artifact may have beside these."""
 
     def fit(self, training: Training, params: Mapping[str, Any]) -> Fitted:
-        """Build a model; ValueError when a parameter is unknown or out of range."""
+        """Build a model; ValueError when a parameter is unknown or out of range, EngineMissing."""
         ...
 
     def pack(self, predictor: Any) -> Mapping[str, bytes]:
@@ -59,5 +77,5 @@ class Family(Protocol):
         ...
 
     def unpack(self, files: Mapping[str, bytes], manifest: Manifest) -> Predictor:
-        """Return the predictor; ArtifactError naming the file that is wrong."""
+        """Return the predictor; ArtifactError naming the file that is wrong, EngineMissing."""
         ...

@@ -7,7 +7,7 @@ Keras' predict() takes 50 ms for a text whose arithmetic takes 30 us.
 from collections.abc import Mapping
 from typing import Any
 
-from textmodels.families.contract import Fitted, Training
+from textmodels.families.contract import Fitted, Training, engine_needed
 from textmodels.families.keras_embedding.files import FILE_NAMES, pack, unpack
 
 __all__ = ["FILE_NAMES", "OPTIONAL_FILE_NAMES", "fit", "pack", "unpack"]
@@ -17,6 +17,7 @@ OPTIONAL_FILE_NAMES: frozenset[str] = frozenset()
 
 def fit(training: Training, params: Mapping[str, Any]) -> Fitted:
     """Train on nine tenths of the texts, and keep the epoch that is best on the last tenth."""
-    from textmodels.families.keras_embedding.training import fit_network  # noqa: PLC0415 - the engine
+    with engine_needed("tensorflow-cpu"):
+        from textmodels.families.keras_embedding.training import fit_network  # noqa: PLC0415
 
     return fit_network(training, params)

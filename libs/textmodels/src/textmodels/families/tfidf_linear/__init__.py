@@ -9,7 +9,7 @@ What imports scikit-learn is imported only when it is called for.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from textmodels.families.contract import Fitted, Training
+from textmodels.families.contract import Fitted, Training, engine_needed
 from textmodels.families.tfidf_linear.compiled_predictor import CompiledPredictor
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
 from textmodels.manifests import Manifest
@@ -24,7 +24,8 @@ OPTIONAL_FILE_NAMES = frozenset({TABLES_NAME})
 
 def fit(training: Training, params: Mapping[str, Any]) -> Fitted:
     """Fit the vectoriser, then the classifier, on the training texts alone."""
-    from textmodels.families.tfidf_linear.training import fit_pipeline  # noqa: PLC0415 - the engine
+    with engine_needed("scikit-learn"):
+        from textmodels.families.tfidf_linear.training import fit_pipeline  # noqa: PLC0415
 
     return fit_pipeline(training, params)
 
@@ -41,13 +42,15 @@ def pack(predictor: "CompiledPredictor | TfidfPredictor") -> Mapping[str, bytes]
 def unpack(files: Mapping[str, bytes], manifest: Manifest) -> Predictor:
     """Return the predictor of the compiled form, else that of the Pipeline.
 
-    Raises ArtifactError when a file that is read holds anything we did not put there.
+    Raises ArtifactError when a file that is read holds anything we did not put there,
+    EngineMissing when only scikit-learn could score it and it is not installed.
     """
     if TABLES_NAME in files:
         source = {name: files[name] for name in FILE_NAMES}
         raw, seed = files[TABLES_NAME], manifest.projection_seed
         tables = Tables.from_bytes(raw, len(manifest.labels), seed)
         return CompiledPredictor(tables, manifest.labels, source)
-    from textmodels.families.tfidf_linear.files import unpack_pipeline  # noqa: PLC0415 - the engine
+    with engine_needed("scikit-learn"):
+        from textmodels.families.tfidf_linear.files import unpack_pipeline  # noqa: PLC0415
 
     return unpack_pipeline(files, manifest)
