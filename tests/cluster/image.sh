@@ -1,13 +1,16 @@
 #!/bin/bash
 # Images without a registry, for the test cluster:
-#   image.sh python                     makes docker.io/library/python:3.11-slim from Debian packages
-#   image.sh build NAME FOLDER [FILE]   builds a Dockerfile whose FROM is that image
-#   image.sh load NAME                  gives a built image to the cluster that runs
-#   image.sh echo                       prints the archive of the image that the cluster's tests use
+#   image.sh python           makes docker.io/library/python:3.11-slim from Debian packages
+#   image.sh build NAME FOLDER [FILE [OPTION...]]
+#                             builds a Dockerfile whose FROM is that image; the options are buildah's
+#   image.sh size NAME        prints how many bytes an image has, unpacked
+#   image.sh load NAME        gives a built image to the cluster that runs, unless it has it
+#   image.sh echo             prints the archive of the image that the cluster's tests use
 set -euo pipefail
 here=$(dirname "$0")
 . "$here/parts/settings.sh"
 . "$here/parts/build.sh"
+. "$here/parts/python.sh"
 
 python_image=docker.io/library/python:3.11-slim
 certificates=/etc/ssl/certs/ca-certificates.crt
@@ -15,7 +18,7 @@ certificates=/etc/ssl/certs/ca-certificates.crt
 main() {
   make_folders
   case "${1:-}" in
-    python | build | load)
+    python | build | size | load)
       need_root "tests/cluster/image.sh"
       need_packages buildah mmdebstrap ca-certificates
       "$@"
@@ -25,7 +28,7 @@ main() {
       echo "$built/echo.tar"
       ;;
     *)
-      sed -n 2,6p "$0"
+      sed -n 2,8p "$0"
       exit 2
       ;;
   esac
@@ -38,7 +41,7 @@ buildah() {
 
 python() { # again only when how it is made has changed
   local container
-  build_once python image.sh
+  build_once python parts/python.sh
   [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || return 0
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$built/root.tar" / >/dev/null
@@ -48,28 +51,31 @@ python() { # again only when how it is made has changed
   echo "$built" >"$cache/buildah/python"
 }
 
-make_python() { # FOLDER: Debian's own Python 3.11, with as little around it as Debian can do with
-  # shellcheck disable=SC2016  # mmdebstrap's shell expands it
-  mmdebstrap --variant=minbase --quiet \
-    --include=ca-certificates,python3,python3-pip,python3-venv,python-is-python3 \
-    --dpkgopt='path-exclude=/usr/share/{doc,man,locale,info}/*' \
-    --customize-hook='rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED "$1"/etc/resolv.conf "$1"/etc/hostname' \
-    bookworm "$1/root.tar"
+build() { # NAME FOLDER [FILE [OPTION...]]
+  # RUN steps use this machine's network, name servers and certificates; none stays in the image.
+  buildah build --isolation chroot --network host --pull-never --layers \
+    --volume "$certificates:$certificates:ro" --tag "$1" --file "${3:-$2/Dockerfile}" "${@:4}" "$2" \
+    >"$logs/image.log" 2>&1 && return
+  tail -n 20 "$logs/image.log" >&2
+  fail "$1 was not built; all that was said: $logs/image.log"
 }
 
-build() { # NAME FOLDER [FILE]
-  # RUN steps use this machine's network, name servers and certificates; none stays in the image.
-  buildah build --quiet --isolation chroot --network host --pull-never --layers \
-    --volume "$certificates:$certificates:ro" --tag "$1" --file "${3:-$2/Dockerfile}" "$2"
+size() { # NAME: to three digits, as buildah says it
+  buildah images --format '{{.Size}}' "$1" | sed 's/ \(.\)B$/\U\1/' | numfmt --from=si
 }
 
 load() { # NAME: from buildah's store to containerd
-  local archive=$state/image.tar
+  local archive=$state/image.tar id record
   [ -S "$socket" ] || fail "No test cluster runs to load $1 into: make cluster-up"
+  id=$(buildah images --no-trunc --quiet "$1")
+  record=$state/images/${1//\//_} # goes with the cluster
+  [ "$(cat "$record" 2>/dev/null)" != "$id" ] || return 0
   rm -f "$archive"
   buildah push --quiet "$1" "docker-archive:$archive:$1"
   ctr images import "$archive" >>"$logs/images.log"
   rm -f "$archive"
+  mkdir -p "$state/images"
+  echo "$id" >"$record"
 }
 
 main "$@"
