@@ -71,6 +71,13 @@ clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete i
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.isogloss/*' -prune -exec rm -rf {} +
 
+.PHONY: images images-load
+images: ## build the images, tell their sizes (NAMES="inference cli" DOCKER=docker REPOSITORY= REVISION=)
+	@scripts/images.sh build $(NAMES)
+
+images-load: ## build those that changed and load them into the test cluster (NAMES="inference cli")
+	@scripts/images.sh load $(NAMES)
+
 # Real Kubernetes (tests/cluster/README.md): on this machine, or the cluster that KUBECONFIG names.
 .PHONY: cluster-up cluster-down e2e
 CLUSTER := $(CURDIR)/.isogloss/cluster
