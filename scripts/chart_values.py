@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Writes a chart's values.schema.json and README's table from values.yaml: `make chart-docs`.
+"""Writes a chart's values.schema.json and README's table from values.yaml: `make render`.
 
 values.yaml is the truth. Above a value, `# -- TEXT` describes it and `# @schema {...}` (YAML) adds
 to what its default says of its type. Every mapping is closed: an unknown key is refused by name,
@@ -83,7 +83,7 @@ def main() -> None:
                 if not check:
                     path.write_text(text, encoding="utf-8")
     if check and stale:
-        sys.exit(f"{', '.join(stale)} no longer fits values.yaml: run make chart-docs")
+        sys.exit(f"{', '.join(stale)} no longer fits values.yaml: run make render")
 
 
 def files_of(chart: Path) -> dict[Path, str]:
