@@ -112,8 +112,8 @@ def caller_dependency(callers: Callers, *roles: str) -> Callable[[Request], Awai
             challenge = {"WWW-Authenticate": "Bearer"}
             raise Problem(401, "unauthorized", "Unauthorized", detail, headers=challenge)
         if caller.roles.isdisjoint(roles):
-            has = ", ".join(sorted(caller.roles)) or "none that counts here"
-            detail = f"{caller.name} has role {has}; {needed} is needed."
+            has = "role " + ", ".join(sorted(caller.roles)) if caller.roles else "no role for this"
+            detail = f"{caller.name} has {has}; {needed} is needed."
             raise Problem(403, "forbidden", "Forbidden", detail)
         return caller
 
