@@ -57,12 +57,14 @@ def python_component(found: Distribution) -> dict[str, Any]:
 
 
 def licence(metadata: Any) -> dict[str, Any]:
-    """Return what the metadata says in SPDX's words, else in a line of its own, else nothing."""
+    """Return what the metadata says in SPDX's words, else in its own, else nothing."""
     if expression := metadata.get("License-Expression"):
         return {"licenses": [{"expression": expression}]}
     said = (metadata.get("License") or "").strip()
-    # Some put the licence's whole text there.
-    return {"licenses": [{"license": {"name": said}}]} if said and "\n" not in said else {}
+    classes = [line for line in metadata.get_all("Classifier", []) if line.startswith("License ::")]
+    # Some put the licence's whole text into the one field, and its name into the other.
+    names = [said] if said and "\n" not in said else [line.split(" :: ")[-1] for line in classes]
+    return {"licenses": [{"license": {"name": name}} for name in names]} if names else {}
 
 
 def debian_components(status: str) -> Iterator[dict[str, Any]]:
