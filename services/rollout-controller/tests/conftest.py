@@ -23,6 +23,8 @@ fakes = _load("rollout_controller_fakes", "fakes.py")
 fake_kubernetes = _load("rollout_controller_fake_kubernetes", "fake_kubernetes.py")
 lease_suite = _load("rollout_controller_lease_suite", "lease_suite.py")
 gateway_suite = _load("rollout_controller_gateway_suite", "gateway_suite.py")
+workloads_suite = _load("rollout_controller_workloads_suite", "workloads_suite.py")
+kserve_objects = _load("rollout_controller_kserve_objects", "kserve_objects.py")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One behaviour suite for the Workloads port, and what only real processes can show."""
+"""The Workloads port's suite on the fake and on real processes, and what only those can show."""
 
 import asyncio
 import json
@@ -12,20 +12,18 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from rollout_controller_fakes import MODEL, NEW, OLD, Clock, a_served_model
+from rollout_controller_fakes import MODEL, NEW, OLD, Clock
 from rollout_controller_fakes import LocalProcesses as FakeProcesses
+from rollout_controller_workloads_suite import BLUE, SERVED, WorkloadsSuite, loaded, until
 
-from lifecycle.rollouts import Colour
 from rollout_controller.adapters.clock import SystemClock
 from rollout_controller.adapters.free_ports import FreePorts
 from rollout_controller.adapters.local_processes import LocalProcesses, PredictorEnvironment
 from rollout_controller.adapters.predictor_slot import Surroundings
 
 pytestmark = pytest.mark.anyio
-BLUE, GREEN = Colour.BLUE, Colour.GREEN
 UNLOADABLE, STUBBORN = ("sha256:" + digit * 64 for digit in "98")
 TINY = (sys.executable, str(Path(__file__).with_name("tiny_predictor.py")))
-SERVED = a_served_model(slices=["domain"], predictor={"queueLimit": 7})
 
 
 class Machine:
@@ -77,70 +75,21 @@ async def machine(tmp_path, ports):
     await machine.probe.aclose()
 
 
-@pytest.fixture(params=["fake", "real"])
-def workloads(request):
-    if request.param == "fake":
+@pytest.fixture
+def processes(machine):
+    return machine.controller()
+
+
+class TestFakeProcesses(WorkloadsSuite):
+    @pytest.fixture
+    def any_workloads(self):
         return FakeProcesses(Clock())
-    return request.getfixturevalue("machine").controller()
 
 
-async def until(workloads, condition, seconds=20, colour=BLUE):
-    """Step (where steps are needed) until what is observed of a colour fulfils the condition."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while asyncio.get_running_loop().time() < deadline:
-        if hasattr(workloads, "step"):
-            await workloads.step()
-        state = (await workloads.observe(MODEL)).get(colour)
-        if condition(state):
-            return state
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"last seen: {state}")
-
-
-async def loaded(workloads, digest=OLD, colour=BLUE):
-    await workloads.ensure(SERVED, colour, digest)
-    return await until(workloads, lambda state: state and state.ready, colour=colour)
-
-
-async def test_nothing_is_there_at_first(workloads):
-    assert await workloads.observe(MODEL) == {}
-
-
-async def test_a_wanted_version_becomes_ready_at_an_address(workloads):
-    state = await loaded(workloads)
-
-    assert (state.digest, state.alive, state.reason) == (OLD, True, "")
-    assert state.address not in state.metrics_addresses
-
-
-async def test_wanting_it_again_changes_nothing(workloads):
-    before = await loaded(workloads)
-    assert await loaded(workloads) == before
-
-
-async def test_another_version_replaces_it(workloads):
-    await loaded(workloads)
-    await workloads.ensure(SERVED, BLUE, NEW)
-    assert (await workloads.observe(MODEL))[BLUE].digest == NEW
-
-    state = await until(workloads, lambda state: state.ready)
-    assert state.digest == NEW
-
-
-async def test_colours_are_apart(workloads):
-    blue, green = await loaded(workloads), await loaded(workloads, NEW, GREEN)
-
-    assert blue.address != green.address
-    assert set(await workloads.observe(MODEL)) == {BLUE, GREEN}
-    assert await workloads.observe("topic") == {}
-
-
-async def test_what_is_stopped_is_not_observed_any_more(workloads):
-    await loaded(workloads)
-    await workloads.stop(MODEL, BLUE)
-
-    assert await workloads.observe(MODEL) == {}
-    await workloads.stop(MODEL, BLUE)
+class TestLocalProcesses(WorkloadsSuite):
+    @pytest.fixture
+    def any_workloads(self, processes):
+        return processes
 
 
 async def test_a_predictor_is_told_what_it_serves_and_where_its_neighbours_are(machine):
