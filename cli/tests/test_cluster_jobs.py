@@ -36,8 +36,8 @@ def test_a_job_is_its_template_with_only_the_wishes_filled_in():
 
     pod = job["spec"]["template"]
     assert job["metadata"]["name"] == "isogloss-train-1"
-    assert job["metadata"]["labels"] == {"app": "x", "isogloss.dev/job": "isogloss-train-1"}
-    assert pod["metadata"]["labels"] == {"isogloss.dev/job": "isogloss-train-1"}
+    assert job["metadata"]["labels"] == {"app": "x", "isogloss.dev/job-name": "isogloss-train-1"}
+    assert pod["metadata"]["labels"] == {"isogloss.dev/job-name": "isogloss-train-1"}
     assert pod["spec"]["containers"] == [
         {"name": "job", "image": "jobs:1", "args": ["train", "/work"]}
     ]
@@ -101,7 +101,7 @@ NO_IMAGE = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
         (JobView(a_job(), [a_pod(RUNNING)]), set(), Read("p1")),
         (JobView(a_job(), [a_pod(RUNNING)]), {"p1"}, Read("p1")),
         (JobView(a_job(), [a_pod(DONE)]), set(), Read("p1")),
-        (JobView(a_job(), [a_pod(DONE)]), {"p1"}, Wait(None)),
+        (JobView(a_job(), [a_pod(REFUSED)]), {"p1"}, Wait(None)),
         (
             JobView(a_job("Complete"), [a_pod(DONE)]),
             {"p1"},

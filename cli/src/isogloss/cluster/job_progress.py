@@ -10,7 +10,9 @@ from typing import Any
 
 from isogloss.cluster.job_documents import JOB
 from isogloss.cluster.pods import (
+    ENDS,
     NO_IMAGE,
+    NO_POD,
     NOT_MADE,
     Trouble,
     container_state,
@@ -51,7 +53,7 @@ class Ended:
     look: str
 
 
-NEEDS_A_PERSON = NO_IMAGE | NOT_MADE | {"CrashLoopBackOff", "FailedCreate"}
+NEEDS_A_PERSON = frozenset({NO_IMAGE, NOT_MADE, ENDS, NO_POD})
 NEEDS_A_PERSON_SECONDS = 60.0
 """An image that is missing seldom comes by itself; a registry may have stumbled, and a quota or
 a Secret may be on its way."""
@@ -107,10 +109,12 @@ def _ending(pod: Mapping[str, Any] | None, over: Mapping[str, Any], view: JobVie
 
 def _trouble(view: JobView, pod: Mapping[str, Any] | None) -> Trouble | None:
     if pod is not None:
-        return trouble_of(pod, view.events)
+        # One whose work is done only waits for its Job to take note.
+        done = "terminated" in container_state(pod, JOB)
+        return None if done else trouble_of(pod, view.events)
     told = last_event(view.events, view.job["metadata"].get("uid"))
     if told is None:
         return None
     name = view.job["metadata"]["name"]
     text = f"no pod of job {name} can be made: {told.get('message', told['reason'])}"
-    return Trouble(told["reason"], text, f"describe job/{name}")
+    return Trouble(NO_POD, text, f"describe job/{name}")

@@ -14,11 +14,12 @@ from isogloss.adapters.processes import pause, signals_held, steady
 from isogloss.cluster.job_documents import JOB, NAME_LABEL, JobWish, job_from_template
 from isogloss.cluster.job_progress import Ended, JobView, Read, Wait, next_step, patience_for
 from isogloss.cluster.kubectl_words import ObjectMissing
+from isogloss.cluster.pods import Trouble
 from isogloss.failures import Failure, Refused, Unreachable
 from isogloss.jobs import Ending
 from isogloss.targets import Tell
 
-_LOOK_EVERY_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 1.0
 _SILENCE_LIMIT_SECONDS = 120.0
 """An API server that restarts is away for so long at most; the job works on meanwhile."""
 
@@ -61,7 +62,7 @@ class _Following:
         self._tell = tell
         self._lines: dict[str, int] = {}
         self._read: set[str] = set()
-        self._waiting_for: tuple[str | None, float] = (None, steady())
+        self._since: dict[str, float] = {}
         self._result: Mapping[str, Any] | None = None
         self._last_word = ""
 
@@ -72,7 +73,7 @@ class _Following:
                 case Read(pod):
                     self._read_log(pod)
                 case Wait(trouble):
-                    self._wait(trouble.kind if trouble else None, trouble)
+                    self._wait(trouble)
                 case Ended() as ended:
                     return self._conclude(ended)
             pause(_LOOK_EVERY_SECONDS)
@@ -102,6 +103,7 @@ class _Following:
             pause(_LOOK_EVERY_SECONDS)
 
     def _read_log(self, pod: str) -> None:
+        self._since.clear()
         shown = self._lines.setdefault(pod, 0)
         try:
             with self._kubectl.following(pod, JOB) as lines:
@@ -126,13 +128,11 @@ class _Following:
             self._last_word = line
             self._tell(line)
 
-    def _wait(self, kind: str | None, trouble: Any) -> None:
-        known, since = self._waiting_for
-        if kind != known:
-            self._waiting_for = (kind, steady())
-            if trouble:
-                self._tell(f"{trouble.text}; waiting for up to {patience_for(trouble):.0f} s")
-        elif steady() - since > patience_for(trouble):
+    def _wait(self, trouble: Trouble | None) -> None:
+        kind, patience = (trouble.kind if trouble else ""), patience_for(trouble)
+        if kind not in self._since and trouble:
+            self._tell(f"{trouble.text}; waiting for up to {patience:.0f} s")
+        if steady() - self._since.setdefault(kind, steady()) > patience:
             self._kubectl.delete(f"job/{self._name}")
             text = trouble.text if trouble else f"job {self._name} did not start in time"
             raise Refused(f"{text}. The job was deleted; set that right and start it again")

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
-NOT_MADE = frozenset(
+NO_IMAGE, NOT_MADE, ENDS, NO_POD = "no image", "not made", "ends", "no pod"
+"""Kinds of trouble that need a person. kubelets tell each in turns of several words."""
+_NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
+_NOT_MADE = frozenset(
     {
         "CreateContainerConfigError",
         "CreateContainerError",
@@ -94,22 +96,22 @@ def _container_trouble(pod: str, held: Mapping[str, Any]) -> Trouble | None:
     state, name = held.get("state", {}), held["name"]
     waiting, ended = state.get("waiting", {}), state.get("terminated")
     reason, message = waiting.get("reason", ""), _cut(waiting.get("message"))
-    if reason in NO_IMAGE:
+    if reason in _NO_IMAGE:
         text = f"pod {pod}: the image {held['image']} of {name} cannot be had: {message or reason}"
-        return Trouble(reason, text, f"describe pod/{pod}")
-    if reason in NOT_MADE:
+        return Trouble(NO_IMAGE, text, f"describe pod/{pod}")
+    if reason in _NOT_MADE:
         text = f"pod {pod}: {name} cannot be started: {message or reason}"
-        return Trouble(reason, text, f"describe pod/{pod}")
+        return Trouble(NOT_MADE, text, f"describe pod/{pod}")
     if reason == "CrashLoopBackOff":
         before = held.get("lastState", {}).get("terminated", {})
         text = (
             f"pod {pod}: {name} ends again and again ({held.get('restartCount', 0)} restarts), "
             f"last {_ending(before)}"
         )
-        return Trouble(reason, text, f"logs pod/{pod} -c {name} --previous")
+        return Trouble(ENDS, text, f"logs pod/{pod} -c {name} --previous")
     if ended and ended.get("exitCode"):
         text = f"pod {pod}: {name} ended {_ending(ended)}"
-        return Trouble("Ended", text, f"logs pod/{pod} -c {name}")
+        return Trouble(ENDS, text, f"logs pod/{pod} -c {name}")
     return None
 
 

@@ -32,7 +32,7 @@ _CANDIDATE_URL, _BASELINE_URL = "http://127.0.0.1:8400", "http://127.0.0.1:8410"
 class Cluster:
     """One Helm release; `project_image` None is the one that the release names."""
 
-    after_interrupt = "isogloss status shows what runs; a job of this command was deleted"
+    after_interrupt = "isogloss status shows what runs"
 
     def __init__(self, kubectl: Kubectl, release: Release, project_image: str | None) -> None:
         self._kubectl = kubectl

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from isogloss.cluster.pods import Trouble, is_ready, last_event, trouble_of
+from isogloss.cluster.pods import NO_POD, Trouble, is_ready, last_event, trouble_of
 
 Document = Mapping[str, Any]
 _INSTANCE, _MODEL = "app.kubernetes.io/instance", "isogloss.dev/model"
@@ -100,7 +100,7 @@ def _refused_pods(workload: Document, sight: Sight) -> Trouble | None:
         told = last_event(sight.warnings, owner["metadata"].get("uid"))
         if told and told["reason"] == "FailedCreate":
             text = f"no pod can be made: {' '.join(told.get('message', '').split())}"
-            return Trouble("FailedCreate", text, _describe(owner))
+            return Trouble(NO_POD, text, _describe(owner))
     return None
 
 
