@@ -29,6 +29,17 @@ def test_alerts_fire_when_they_should_and_only_then(run, promtool, root):
     assert said.count("SUCCESS") == len(files) == 4
 
 
+def test_alerts_of_the_chart_link_to_runbooks_where_people_read_them(run, helm, root):
+    options = ["metrics.prometheusRule.enabled=true", "metrics.prometheusRule.runbooks=https://r/x"]
+    values = f"--values={root}/manifests/base/values.yaml"
+    sets = [f"--set={each}" for each in options]
+    text = run(helm, "template", "isogloss", root / "charts/isogloss", values, *sets)
+
+    links = re.findall(r"runbook_url: (\S+)", text)
+    assert len(links) > 20
+    assert all(re.fullmatch(r"https://r/x/Isogloss\w+\.md", link) for link in links)
+
+
 def test_prometheus_can_read_every_query_of_the_dashboards(run, promtool, root, tmp_path):
     queries = []
     for path in root.glob("monitoring/dashboards/*.json"):
