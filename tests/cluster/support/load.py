@@ -73,11 +73,12 @@ class Users:
         }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Load:
-    """A load that runs in a pod."""
+    """A load that runs in a pod; `ended` once it was stopped."""
 
     pod: str
+    ended: bool = False
 
     def begun(self):
         """Wait until something was answered."""
@@ -100,6 +101,7 @@ class Load:
         eventually(lambda: self._phase() in ("Succeeded", "Failed"), 60)
         counts = _result(kubectl("logs", self.pod, *where, "-c", "load"))
         kubectl("delete", "pod", self.pod, *where, "--wait=false")
+        self.ended = True
         return counts
 
     def _phase(self):

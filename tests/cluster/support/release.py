@@ -1,7 +1,6 @@
 """One installed release of the chart, and what a person does with it by kubectl, helm and HTTP."""
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from forward import Forward
 from kube import eventually, kubectl
-from load import REPOSITORY, TAG
+from load import REPOSITORY
 
 ROOT = Path(__file__).resolve().parents[3]
 CHARTS = ROOT / "charts"
@@ -182,8 +181,3 @@ def _object(version, kind, metadata):
 def _set(container, name, value):
     others = [each for each in container.get("env", []) if each["name"] != name]
     container["env"] = [*others, {"name": name, "value": value}]
-
-
-def image(name, tag=TAG):
-    """Return one of our images."""
-    return f"{REPOSITORY}/{name}:{os.environ.get('ISOGLOSS_E2E_TAG', tag)}"

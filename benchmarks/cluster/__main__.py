@@ -1,0 +1,57 @@
+"""Measures Isogloss on the cluster that KUBECONFIG names: `make bench-cluster`.
+
+Installs a release of its own, brings two versions there, measures, and removes all of it.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from bars import Bar, Report, tell
+from changes import measure_changes
+from idle import measure_idle
+from phases import measure_phases
+from practices import measure_practices
+from rollbacks import measure_rollbacks
+from shadows import measure_shadows
+from stage import Stage, set_up
+
+VERSIONS = {"kubernetes": "1.34.4", "kserve": "0.20.0", "envoy-gateway": "1.9.1"}
+
+
+Part = Callable[[Report, Stage], list[Bar]]
+
+
+def parts(tries: int) -> Mapping[str, Part]:
+    """Return what is measured, by name."""
+    return {
+        "idle": measure_idle,
+        "changes": measure_changes,
+        "rollbacks": lambda report, stage: measure_rollbacks(report, stage, tries),
+        "shadows": measure_shadows,
+        "phases": measure_phases,
+        "practices": lambda report, _stage: measure_practices(report),
+    }
+
+
+def main() -> None:
+    """Measure what was chosen, write, and exit 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(prog="make bench-cluster", description=__doc__)
+    parser.add_argument("--tries", type=int, default=30, help="rollbacks that are timed")
+    parser.add_argument("--only", nargs="*", metavar="PART", help="only these parts")
+    chosen = parser.parse_args()
+    report = Report("cluster", "make bench-cluster", VERSIONS, time.time())
+    bars = []
+    with set_up() as stage:
+        what = "seconds from helm install to the first prediction through the gateway"
+        bars.append(report.at_most("first-answer", what, 300, stage.first_answer_seconds))
+        for name, measure in parts(chosen.tries).items():
+            if not chosen.only or name in chosen.only:
+                tell(f"measuring {name}")
+                bars += measure(report, stage)
+    sys.exit(not report.write(bars))
+
+
+if __name__ == "__main__":
+    main()

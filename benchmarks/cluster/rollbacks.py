@@ -1,0 +1,41 @@
+"""How fast going back is: from before the route is written to the last request that was sent to
+the version that was left, as the load generator saw it.
+"""
+
+from bars import Bar, Report, tell
+from stage import Stage, percentile
+
+from sentiment import MODEL
+
+RATE = 300
+
+
+def measure_rollbacks(report: Report, stage: Stage, tries: int) -> list[Bar]:
+    """Let the two versions change places by Rollback; `decided_at` is before the API write."""
+    stage.reset()
+    release = stage.release
+    release.roll_out(MODEL, stage.second)
+    times, failed, requests = [], 0, 0
+    with stage.loaded(60) as load:
+        release.await_phase(MODEL, "SUCCEEDED")
+        load.stop()
+    here, there = stage.second, stage.first
+    for attempt in range(tries):
+        with stage.loaded(RATE) as load:
+            body = {"reason": "measured", **({"to": there} if attempt else {})}
+            back = release.asked("rollout-controller", "POST", f"/v1/models/{MODEL}/rollback", body)
+            counts = load.stop()
+        left = counts["versions"].get(here, {}).get("last_sent_at", back["decided_at"])
+        times.append((left - back["decided_at"]) * 1000)
+        failed += counts["failures"] + counts["not_sent"]
+        requests += counts["requests"]
+        tell(f"rollback {attempt + 1} of {tries}: last request {times[-1]:.0f} ms after")
+        here, there = there, here
+    what = (
+        f"ms from the decision to go back to the last request sent to the version left, of {tries}"
+    )
+    return [
+        report.at_most("rollback-p99-ms", f"p99 of {what}", 250, percentile(times, 0.99)),
+        report.shown("rollback-median-ms", f"median of {what}", percentile(times, 0.5)),
+        report.at_most("rollback-failed", f"failed of {requests} requests meanwhile", 0, failed),
+    ]
