@@ -3,6 +3,9 @@
 import re
 
 import pytest
+import typer
+
+from isogloss.application import application
 
 
 def test_every_series_in_a_rule_is_recorded_or_exported(alerts, recorded, exported, series_in):
@@ -52,6 +55,18 @@ def test_a_runbook_says_what_it_hurts_where_to_look_and_what_to_do(runbooks):
         ]
         assert re.search(r"^(kubectl|isogloss) ", text, re.MULTILINE), name
         assert set(re.findall(r"\bIsogloss[A-Z]\w+", text)) <= set(runbooks), name
+
+
+def test_every_command_of_ours_in_a_runbook_exists(runbooks):
+    root = typer.main.get_command(application)
+    for name, text in runbooks.items():
+        lines = re.findall(r"(?:^|`)isogloss ([^#`\n]+)", text, re.MULTILINE)
+        for words in map(str.split, lines):
+            command = root.commands[words[0]]
+            if hasattr(command, "commands") and words[1] != "--help":
+                command = command.commands[words[1]]
+            known = {option for each in command.params for option in each.opts} | {"--help"}
+            assert {word for word in words if word.startswith("--")} <= known, name
 
 
 def test_alerts_of_one_name_differ_in_severity(alerts):
