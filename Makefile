@@ -94,4 +94,5 @@ e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (AR
 	$(MAKE) --no-print-directory cluster-up; \
 	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
 	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache"; \
+	[ "$$KUBECONFIG" != $(CLUSTER)/kubeconfig ] || $(MAKE) --no-print-directory images-load; \
 	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)
