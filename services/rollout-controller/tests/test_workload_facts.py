@@ -159,9 +159,9 @@ WEBHOOK = 'Internal error: failed calling webhook "inferenceservice.kserve-webho
                 main=waiting("PodInitializing", ""),
             ),
             (
-                f"Pod {POD}: storage-initializer ended 2 times, last with code 1, Error: no answer; "
-                f"see `kubectl logs --namespace {NAMESPACE} {POD} --container storage-initializer "
-                "--previous`"
+                f"Pod {POD}: storage-initializer ended 2 times, last with code 1, Error: no "
+                f"answer; see `kubectl logs --namespace {NAMESPACE} {POD} --container "
+                "storage-initializer --previous`"
             ),
         ),
         (
@@ -206,8 +206,8 @@ WEBHOOK = 'Internal error: failed calling webhook "inferenceservice.kserve-webho
         (
             a_pod(NEW, ready=False, init={"state": RUNNING}, main=waiting("PodInitializing", "")),
             (
-                f"Pod {POD} fetches the version; if that lasts, see `kubectl describe pod --namespace "
-                f"{NAMESPACE} {POD}`"
+                f"Pod {POD} fetches the version; if that lasts, see `kubectl describe pod "
+                f"--namespace {NAMESPACE} {POD}`"
             ),
         ),
         (

@@ -1,7 +1,7 @@
 """The smallest process that behaves as a predictor does towards whoever starts it.
 
 It says what it predicted on its readiness page. A digest of nines is one that cannot be loaded,
-of eights one that ignores SIGTERM.
+of eights one that ignores SIGTERM. Who gets /crash ends it.
 """
 
 import json
@@ -16,6 +16,8 @@ PREDICTIONS = []
 
 class Page(BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/crash":
+            os._exit(3)
         self._answer({"status": "ready", "predictions": len(PREDICTIONS)})
 
     def do_POST(self):
@@ -42,7 +44,8 @@ def main():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ports = [int(os.environ[f"ISOGLOSS_INFERENCE_{name}"]) for name in ("PORT", "METRICS_PORT")]
     # Both or none: whose port is taken ends, as the real one does.
-    for server in [ThreadingHTTPServer(("127.0.0.1", port), Page) for port in ports]:
+    host = os.environ["ISOGLOSS_INFERENCE_HOST"]
+    for server in [ThreadingHTTPServer((host, port), Page) for port in ports]:
         Thread(target=server.serve_forever).start()
 
 

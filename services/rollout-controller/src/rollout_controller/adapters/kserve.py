@@ -7,7 +7,7 @@ until it is accepted. Since when a colour is ready is known from here on only.
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from rollout_controller.adapters.inference_services import (
     KSERVE,
     MANAGED_BY,
     SERVICE_PORT,
+    Predictor,
     PredictorPlace,
     colour_name,
     disruption_budget,
@@ -34,12 +35,15 @@ from servicekit.kubernetes_api import (
     ApiRefused,
     KubernetesApi,
     KubernetesFault,
+    ObjectConflict,
     ObjectMissing,
     core,
     grouped,
 )
 
 Object = Mapping[str, Any]
+_TRIES = 5
+"""KServe writes its status into the same object, most often just after it was changed."""
 
 
 @dataclass(frozen=True)
@@ -84,16 +88,16 @@ class KServe:
 
     async def settle(self, served: ServedModel, colour: Colour) -> None:
         """Bring bounds, Service and budget to what is wanted; nothing where the colour is gone."""
+
+        def scaled(predictor: Predictor) -> Predictor:
+            same = predictor.scale.autoscaler == served.scale.autoscaler
+            return replace(predictor, scale=served.scale) if same else predictor
+
         async with _told():
-            document = await self._find(served.name, colour)
-            if document is None:
-                return
-            predictor = read_inference_service(document)
-            if predictor.scale.autoscaler == served.scale.autoscaler:
-                predictor = replace(predictor, scale=served.scale)
-            await self._apply(own_service(served.name, colour))
-            await self._apply(disruption_budget(served.name, colour, predictor.scale))
-            await self._apply(inference_service(predictor, self._place), document)
+            predictor = await self._change(served.name, colour, scaled)
+            if predictor:
+                await self._apply(own_service(served.name, colour))
+                await self._apply(disruption_budget(served.name, colour, predictor.scale))
 
     async def observe(self, model: str) -> Mapping[Colour, ColourState]:
         """Return the colours of a model that something is wanted in, or was refused in."""
@@ -120,10 +124,7 @@ class KServe:
         """Park a colour. Our Service stays, so that no route can name a missing one."""
         self._refusals.pop((model, colour), None)
         async with _told():
-            document = await self._find(model, colour)
-            if document and not (predictor := read_inference_service(document)).parked:
-                parked = inference_service(replace(predictor, parked=True), self._place)
-                await self._apply(parked, document)
+            await self._change(model, colour, lambda predictor: replace(predictor, parked=True))
 
     async def remove(self, model: str) -> None:
         """Delete everything that was made for a model."""
@@ -167,6 +168,24 @@ class KServe:
         if before is None or before.ready is not ready or unseen:
             before = self._since[key] = _Since(ready, self._clock())
         return before.at
+
+    async def _change(
+        self, model: str, colour: Colour, changed: Callable[[Predictor], Predictor]
+    ) -> Predictor | None:
+        """Change what a colour wants, whatever else is written meanwhile; None where it is gone."""
+        for _ in range(_TRIES):
+            document = await self._find(model, colour)
+            if document is None:
+                return None
+            before = read_inference_service(document)
+            wanted = changed(before)
+            if wanted == before:
+                return wanted
+            with suppress(ObjectConflict):
+                await self._apply(inference_service(wanted, self._place), document)
+                return wanted
+        name = colour_name(model, colour)
+        raise WorkloadsUnreachable(f"InferenceService {name} is written to without pause")
 
     async def _find(self, model: str, colour: Colour) -> Object | None:
         path = self._path("InferenceService", colour_name(model, colour))
