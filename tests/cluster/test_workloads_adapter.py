@@ -257,7 +257,7 @@ async def test_what_admission_refuses_is_told_in_its_words(kserve, namespace, ku
                     {
                         "apiGroups": ["serving.kserve.io"],
                         "apiVersions": ["*"],
-                        "operations": ["CREATE", "UPDATE"],
+                        "operations": ["CREATE"],
                         "resources": ["inferenceservices"],
                     }
                 ]
