@@ -99,18 +99,6 @@ def inference_service(predictor: Predictor, place: PredictorPlace) -> Object:
         _STOP: str(predictor.parked).lower(),
     }
     labels = _labels(predictor.model, predictor.colour)
-    model: Object = {
-        "modelFormat": {"name": RUNTIME},
-        "runtime": RUNTIME,
-        "storageUri": f"isogloss://{predictor.model}@{predictor.digest}",
-        "env": [
-            {"name": _ENVIRONMENT + name, "value": value}
-            for name, value in predictor.environment.items()
-        ],
-    }
-    resources = {"requests": predictor.resources.requests, "limits": predictor.resources.limits}
-    if given := {kind: dict(amounts) for kind, amounts in resources.items() if amounts}:
-        model["resources"] = given
     return {
         "apiVersion": KSERVE,
         "kind": "InferenceService",
@@ -126,7 +114,7 @@ def inference_service(predictor: Predictor, place: PredictorPlace) -> Object:
                 "labels": labels,
                 "annotations": {DIGEST: predictor.digest},
                 **_identity(place),
-                "model": model,
+                "model": _model(predictor),
             }
         },
     }
@@ -195,6 +183,22 @@ def _labels(model: str, colour: Colour) -> dict[str, str]:
 
 def _pods(model: str, colour: Colour) -> dict[str, str]:
     return {"app": f"isvc.{workload_name(colour_name(model, colour))}"}
+
+
+def _model(predictor: Predictor) -> Object:
+    environment = [
+        {"name": _ENVIRONMENT + name, "value": value}
+        for name, value in predictor.environment.items()
+    ]
+    model: Object = {
+        "modelFormat": {"name": RUNTIME},
+        "runtime": RUNTIME,
+        "storageUri": f"isogloss://{predictor.model}@{predictor.digest}",
+        "env": environment,
+    }
+    resources = {"requests": predictor.resources.requests, "limits": predictor.resources.limits}
+    given = {kind: dict(amounts) for kind, amounts in resources.items() if amounts}
+    return {**model, "resources": given} if given else model
 
 
 def _identity(place: PredictorPlace) -> Object:
