@@ -43,7 +43,7 @@ def may(release, name, verb, what, *options):
 @pytest.mark.parametrize(
     ("name", "verb", "what"),
     [
-        ("registry-proxy", "patch", "configmap/isogloss-admitted"),
+        ("registry-proxy", "patch", "admittedversions.isogloss.dev/isogloss-admitted"),
         ("registry-proxy", "create", "tokenreviews.authentication.k8s.io"),
         ("drift-monitor", "create", "subjectaccessreviews.authorization.k8s.io"),
         ("rollout-controller", "delete", "inferenceservices.serving.kserve.io"),
@@ -84,8 +84,9 @@ def test_an_account_may_do_what_it_needs(release, name, verb, what):
         ],
         ("registry-proxy", "patch", "httproutes.gateway.networking.k8s.io"),
         ("registry-proxy", "list", "configmaps"),
-        ("registry-proxy", "delete", "configmap/isogloss-admitted"),
-        ("rollout-controller", "patch", "configmap/isogloss-admitted"),
+        ("registry-proxy", "list", "admittedversions.isogloss.dev"),
+        ("registry-proxy", "delete", "admittedversions.isogloss.dev/isogloss-admitted"),
+        ("rollout-controller", "patch", "admittedversions.isogloss.dev/isogloss-admitted"),
         ("rollout-controller", "patch", "leases.coordination.k8s.io/other"),
         ("trainer", "act", "callers.isogloss.dev/gate"),
         ("predictor", "act", "callers.isogloss.dev/operator"),
@@ -156,7 +157,14 @@ def write_admitted(release, data, **options):
     """Merge into the admitted versions, as the registry-proxy unless told otherwise."""
     patch = json.dumps({"data": data})
     writer = options.get("who", account(release, KEEPER))
-    admitted = ("patch", "configmap", f"{release.name}-admitted", "--type=merge", "-p", patch)
+    admitted = (
+        "patch",
+        "admittedversions",
+        f"{release.name}-admitted",
+        "--type=merge",
+        "-p",
+        patch,
+    )
     release.kubectl(*admitted, "--as", writer)
 
 
@@ -235,12 +243,19 @@ def test_nobody_else_writes_the_admitted_versions(release, who):
     writer = who if ":" in who else account(release, who)
     groups = ("--as-group", "system:masters") if ":" in who else ()
     patch = json.dumps({"data": {f"by-hand.{HEX}": "STAGING"}})
-    admitted = ("patch", "configmap", f"{release.name}-admitted", "-p", patch)
+    admitted = (
+        "patch",
+        "admittedversions",
+        f"{release.name}-admitted",
+        "--type=merge",
+        "-p",
+        patch,
+    )
     assert refusal(release.kubectl, *admitted, "--as", writer, *groups)
 
 
 def test_the_list_of_admitted_versions_cannot_be_deleted_beside_its_namespace(release):
-    answer = refusal(release.kubectl, "delete", "configmap", f"{release.name}-admitted")
+    answer = refusal(release.kubectl, "delete", "admittedversions", f"{release.name}-admitted")
     assert "they go with their namespace" in answer
 
 
@@ -344,8 +359,15 @@ def version_at(commit):
 
 def test_an_upgrade_from_the_previous_version_can_be_rolled_back(release):
     write = {"metadata": {"labels": {"seen": "before"}}}
-    release.kubectl("patch", "configmap", f"{release.name}-admitted", "-p", json.dumps(write))
-    before = release.get("configmap", f"{release.name}-admitted").get("data")
+    release.kubectl(
+        "patch",
+        "admittedversions",
+        f"{release.name}-admitted",
+        "--type=merge",
+        "-p",
+        json.dumps(write),
+    )
+    before = release.get("admittedversions", f"{release.name}-admitted").get("data")
     keys = release.get("secret", f"{release.name}-gate-key")["metadata"]["uid"]
     with tempfile.TemporaryDirectory() as folder:
         release.upgrade(chart=previous_chart(Path(folder)))
@@ -353,7 +375,7 @@ def test_an_upgrade_from_the_previous_version_can_be_rolled_back(release):
     where = ("--namespace", release.namespace)
     helm("rollback", release.name, *where, "--wait", "--timeout", "6m")
     release.upgrade()
-    assert release.get("configmap", f"{release.name}-admitted").get("data") == before
+    assert release.get("admittedversions", f"{release.name}-admitted").get("data") == before
     assert release.get("secret", f"{release.name}-gate-key")["metadata"]["uid"] == keys
 
 

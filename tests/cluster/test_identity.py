@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_proxy.adapters.admitted_config_map import AdmittedConfigMap
+from registry_proxy.adapters.admitted_object import AdmittedObject
 from servicekit.kubernetes_api import KubernetesApi, core
 from servicekit.kubernetes_callers import KubernetesCallers
 
@@ -139,21 +139,23 @@ def test_an_account_that_is_deleted_is_soon_nobody(namespace, issue, api, run, e
     assert eventually(lambda: run(callers.find(token, ["gate"])) is None)
 
 
-class TestAdmittedConfigMap(AdmittedSuite):
+class TestAdmittedObject(AdmittedSuite):
     @pytest.fixture
     def scene(self, namespace, api, run, kubectl):
-        kubectl("create", "configmap", ADMITTED, "-n", namespace.name)
+        kind = {"apiVersion": "isogloss.dev/v1alpha1", "kind": "AdmittedVersions"}
+        namespace.apply({**kind, "metadata": {"name": ADMITTED}})  # of charts/isogloss-crds
 
         def tamper(key, value):
             patch = json.dumps({"data": {key: value}})
-            kubectl("patch", "configmap", ADMITTED, "-n", namespace.name, "-p", patch)
+            which = ("admittedversions", ADMITTED, "-n", namespace.name, "--type=merge")
+            kubectl("patch", *which, "-p", patch)
 
         scene = type("Scene", (), {})()
-        scene.admitted = AdmittedConfigMap(api, namespace.name, ADMITTED)
+        scene.admitted = AdmittedObject(api, namespace.name, ADMITTED)
         scene.run = run
-        scene.read = lambda: namespace.get("configmap", ADMITTED).get("data", {})
+        scene.read = lambda: namespace.get("admittedversions", ADMITTED).get("data", {})
         scene.tamper = tamper
-        scene.remove = lambda: kubectl("delete", "configmap", ADMITTED, "-n", namespace.name)
+        scene.remove = lambda: kubectl("delete", "admittedversions", ADMITTED, "-n", namespace.name)
         return scene
 
 

@@ -107,7 +107,7 @@ def test_the_ledger_is_whole(story, release):
 
 
 def test_only_admitted_versions_may_be_served_by_our_runtime(story, release):
-    admitted = release.get("configmap", f"{release.name}-admitted")["data"]
+    admitted = release.get("admittedversions", f"{release.name}-admitted")["data"]
     flipped = story["flipped"].digest.removeprefix("sha256:")
 
     assert admitted[f"{MODEL}.{story['first'].digest.removeprefix('sha256:')}"] == "PRODUCTION"

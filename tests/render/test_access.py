@@ -15,7 +15,7 @@ REVIEWS = {
 RIGHTS = {
     "registry-proxy": {
         **REVIEWS,
-        ("", "configmaps", "isogloss-admitted"): CHANGE,
+        ("isogloss.dev", "admittedversions", "isogloss-admitted"): CHANGE,
     },
     "drift-monitor": REVIEWS,
     "rollout-controller": {
@@ -269,7 +269,7 @@ def test_without_the_list_of_admitted_versions_none_is_admitted(chart, usual):
 
 
 def test_the_chart_never_writes_the_admitted_versions(chart, usual):
-    admitted = chart.of_kind(usual, "ConfigMap")["isogloss-admitted"]
+    admitted = chart.of_kind(usual, "AdmittedVersions")["isogloss-admitted"]
     assert "data" not in admitted
     assert admitted["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 

@@ -97,7 +97,11 @@ def test_what_cannot_work_together_is_refused_with_a_remedy(chart, settings, rem
         ([], "gateway.networking.k8s.io/v1/HTTPRoute", "install the Gateway API"),
         (["gateway.networking.k8s.io/v1/HTTPRoute"], "isogloss.dev/v1alpha1", "isogloss-crds"),
         (
-            ["gateway.networking.k8s.io/v1/HTTPRoute", "isogloss.dev/v1alpha1/ServedModel"],
+            [
+                "gateway.networking.k8s.io/v1/HTTPRoute",
+                "isogloss.dev/v1alpha1/ServedModel",
+                "isogloss.dev/v1alpha1/AdmittedVersions",
+            ],
             "serving.kserve.io",
             "install KServe in Standard mode",
         ),

@@ -14,15 +14,15 @@ import yaml
 from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.stages import Stage
-from registry_proxy.adapters.admitted_config_map import AdmittedConfigMap
+from registry_proxy.adapters.admitted_object import AdmittedObject
 from registry_proxy.adapters.sqlite_ledger import SqliteLedger
 from registry_proxy.ledger.admitted import admitted_versions
 from registry_proxy.ledger.keep_admitted import AdmittedKeeper, Pace
 from registry_proxy.ledger.ports import AdmittedUnavailable, Page
-from servicekit.kubernetes_api import core
+from servicekit.kubernetes_api import grouped
 
 AdmittedSuite = sys.modules["registry_proxy_admitted_suite"].AdmittedSuite
-PATH = core("models", "configmaps", "isogloss-admitted")
+PATH = grouped("isogloss.dev/v1alpha1", "models", "admittedversions", "isogloss-admitted")
 
 
 def a_digest(letter):
@@ -110,12 +110,12 @@ class TestFakeAdmitted(AdmittedSuite):
         return scene
 
 
-class TestAdmittedConfigMap(AdmittedSuite):
+class TestAdmittedObject(AdmittedSuite):
     @pytest.fixture
     def scene(self, run, api_server):
         api_server.put(PATH)
         api = api_server.open()
-        scene = Scene(AdmittedConfigMap(api, "models", "isogloss-admitted"), run)
+        scene = Scene(AdmittedObject(api, "models", "isogloss-admitted"), run)
         scene.read = lambda: api_server.objects[PATH].get("data", {})
         scene.tamper = lambda key, value: api_server.put(PATH, data={**scene.read(), key: value})
         scene.remove = api_server.objects.clear
@@ -252,7 +252,7 @@ def test_the_process_in_a_cluster_knows_its_callers_and_keeps_the_map(
     api_server.issue("a token", account, "isogloss")
     api_server.grant(account, "models", "operator")
     cluster = {"callers": "kubernetes", "namespace": "models"}
-    service = launch(environment=kubeconfig, admitted_config_map="isogloss-admitted", **cluster)
+    service = launch(environment=kubeconfig, admitted_versions="isogloss-admitted", **cluster)
     url = f"{service.ready().url}/v1/models/sentiment"
     until(lambda: list(api_server.objects[PATH].get("data", {}).values()) == ["STAGING"])
     body = {"digest": digest, "to": "ARCHIVED", "expected_seq": seq}

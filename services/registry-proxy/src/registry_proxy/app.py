@@ -126,7 +126,7 @@ class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
 
 
 def _connect(settings: RegistryProxySettings) -> "KubernetesApi | None":
-    if settings.callers == "file" and settings.admitted_config_map is None:
+    if settings.callers == "file" and settings.admitted_versions is None:
         return None
     return connect("isogloss-registry-proxy")
 
@@ -137,13 +137,13 @@ def _open_keeper(
     ledger: SqliteLedger,
     clock: Clock,
 ) -> AdmittedKeeper | None:
-    name, namespace = settings.admitted_config_map, settings.namespace
+    name, namespace = settings.admitted_versions, settings.namespace
     if cluster is None or name is None or namespace is None:
         return None
     # A client library of 40 MB comes with it, which a laptop need not pay.
-    from registry_proxy.adapters.admitted_config_map import AdmittedConfigMap  # noqa: PLC0415
+    from registry_proxy.adapters.admitted_object import AdmittedObject  # noqa: PLC0415
 
-    return AdmittedKeeper(ledger, AdmittedConfigMap(cluster, namespace, name), clock)
+    return AdmittedKeeper(ledger, AdmittedObject(cluster, namespace, name), clock)
 
 
 def _lifespan(

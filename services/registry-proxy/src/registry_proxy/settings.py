@@ -24,11 +24,11 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
         description="JSON file with the public keys that sign Evidence, by role"
     )
     signing_key_file: Path = Field(description="ed25519 private key (PEM, 0600) that signs waivers")
-    admitted_config_map: str | None = Field(
+    admitted_versions: str | None = Field(
         None,
         min_length=1,
-        description="ConfigMap of the release's namespace that is kept to the versions which the "
-        "ledger lets the cluster run; None: none is kept, because there is no cluster",
+        description="AdmittedVersions object of the release's namespace, kept to the versions that "
+        "the ledger lets the cluster run; None: none is kept, because there is no cluster",
     )
     artifact_limit_bytes: int = Field(
         2 * 1024**3,
@@ -54,10 +54,10 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     )
 
     @model_validator(mode="after")
-    def _admitted_config_map_has_a_namespace(self) -> Self:
-        if self.admitted_config_map and not self.namespace:
+    def _admitted_versions_have_a_namespace(self) -> Self:
+        if self.admitted_versions and not self.namespace:
             raise ValueError(
                 "ISOGLOSS_REGISTRY_PROXY_NAMESPACE is not set, but needed with "
-                "ISOGLOSS_REGISTRY_PROXY_ADMITTED_CONFIG_MAP"
+                "ISOGLOSS_REGISTRY_PROXY_ADMITTED_VERSIONS"
             )
         return self

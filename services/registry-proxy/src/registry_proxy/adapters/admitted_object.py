@@ -1,4 +1,4 @@
-"""The admitted versions as a ConfigMap, which the cluster's admission policy reads.
+"""The admitted versions as a custom resource, which the cluster's admission policy reads.
 
 The chart makes it and lets only this service write it; no right to create or delete one is needed.
 """
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry_proxy.ledger.ports import AdmittedUnavailable
-from servicekit.kubernetes_api import KubernetesApi, KubernetesFault, ObjectMissing, core
+from servicekit.kubernetes_api import KubernetesApi, KubernetesFault, ObjectMissing, grouped
 
 
-class AdmittedConfigMap:
-    """Implements `ledger.ports.AdmittedVersions` on the data of one ConfigMap."""
+class AdmittedObject:
+    """Implements `ledger.ports.AdmittedVersions` on the data of one AdmittedVersions object."""
 
     def __init__(self, api: KubernetesApi, namespace: str, name: str) -> None:
         self._api = api
-        self._path = core(namespace, "configmaps", name)
-        self._named = f"ConfigMap {namespace}/{name}"
+        self._path = grouped("isogloss.dev/v1alpha1", namespace, "admittedversions", name)
+        self._named = f"AdmittedVersions {namespace}/{name}"
 
     async def put(self, wanted: Mapping[str, str]) -> bool:
         """Change the entries that differ, in one write that fails where somebody else wrote."""
