@@ -34,9 +34,9 @@ def main() -> None:
     try:
         deliver_when_available(source, staging, destination, patience)
     except ArtifactRefused as refused:
-        _end(f"{refused}.", _REFUSED)
+        _end(str(refused), _REFUSED)
     except ArtifactUnavailable as unavailable:
-        _end(f"Not within {settings.patience_seconds:g} s: {unavailable}.", _UNREACHABLE)
+        _end(f"Not within {settings.patience_seconds:g} s: {unavailable}", _UNREACHABLE)
 
 
 def _parse_arguments() -> tuple[str, Path]:
