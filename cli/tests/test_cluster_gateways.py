@@ -28,6 +28,13 @@ def test_the_only_models_route_is_taken_and_probes_are_none():
     assert route_for([a_route("probe", note=False), a_route()], None) == a_route()
 
 
+def test_a_route_that_is_attached_to_no_gateway_serves_nobody():
+    detached = a_route()
+    detached["spec"]["parentRefs"] = []
+    with pytest.raises(Refused, match="no model is served yet"):
+        route_for([detached], None)
+
+
 def test_of_several_models_the_host_name_chooses():
     routes = [a_route("a", ["a.example"]), a_route("b", ["*.b.example"])]
 

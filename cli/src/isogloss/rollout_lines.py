@@ -5,6 +5,26 @@ from typing import Any
 
 from isogloss.output import short
 
+_TROUBLES = frozenset(
+    {
+        "PredictorNotReady",
+        "MirrorUnproven",
+        "DriftMonitorUnreachable",
+        "HealthUnknown",
+        "WorkloadsUnreachable",
+        "GatewayUnreachable",
+        "RegistryUnreachable",
+    }
+)
+
+
+def trouble_of(status: Mapping[str, Any]) -> str:
+    """Say what a Rollout waits for that should not last; nothing while it waits for its Gates."""
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Progressing" and condition["reason"] in _TROUBLES:
+            return str(condition["message"])
+    return ""
+
 
 def status_line(status: Mapping[str, Any]) -> str:
     """Say the phase, where the traffic goes, and what the last Verdict was."""
@@ -13,7 +33,7 @@ def status_line(status: Mapping[str, Any]) -> str:
         said.append(f"step {status['step']}")
     if status.get("paused"):
         said.append(f"paused: {status['paused']}")
-    said.append(_route(status))
+    said += [_route(status), trouble_of(status)]
     verdict = status.get("verdict")
     # What a PENDING one shows was said of the Rollout before it.
     if verdict and status["phase"] != "PENDING":

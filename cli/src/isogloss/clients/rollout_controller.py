@@ -6,6 +6,7 @@ from typing import Any
 from isogloss.adapters.http import Service
 from isogloss.adapters.processes import now, pause
 from isogloss.failures import Refused, Unreachable
+from isogloss.rollout_lines import trouble_of
 
 ENDED = frozenset({"SUCCEEDED", "ABORTED", "ROLLED_BACK"})
 _LOOK_EVERY_SECONDS = 0.25
@@ -86,4 +87,4 @@ def _may_pass(failure: Unreachable | Refused) -> bool:
 def _visible(status: Any) -> tuple[Any, ...]:
     outcome = (status.get("verdict") or {}).get("outcome")
     route = tuple(status.get("route", {}).items())
-    return status["phase"], status["step"], status["paused"], outcome, route
+    return status["phase"], status["step"], status["paused"], outcome, route, trouble_of(status)

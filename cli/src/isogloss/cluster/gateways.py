@@ -15,7 +15,7 @@ GIVE_ADDRESS = "give it as --gateway-url http://HOST:PORT or ISOGLOSS_GATEWAY_UR
 
 def route_for(routes: Sequence[Mapping[str, Any]], host: str | None) -> Mapping[str, Any]:
     """Return the route of the model that answers to a host name (None: of the only model)."""
-    ours = [r for r in routes if ROUTE_NOTE in r["metadata"].get("annotations", {})]
+    ours = [r for r in routes if _serves(r)]
     if host:
         ours = [r for r in ours if _answers(r, host)]
     if not ours:
@@ -57,6 +57,12 @@ def address_of(gateway: Mapping[str, Any], listener: str | None) -> str:
     value = addresses[0]["value"]
     host = f"[{value}]" if ":" in value else value
     return f"{scheme}://{host}" + ("" if chosen["port"] == usual else f":{chosen['port']}")
+
+
+def _serves(route: Mapping[str, Any]) -> bool:
+    """Tell whether it is a model's own route, and attached: before a Release it is not."""
+    noted = ROUTE_NOTE in route["metadata"].get("annotations", {})
+    return noted and bool(route["spec"].get("parentRefs"))
 
 
 def _listener(gateway: Mapping[str, Any], name: str | None) -> Mapping[str, Any] | None:

@@ -111,7 +111,9 @@ def _trouble(view: JobView, pod: Mapping[str, Any] | None) -> Trouble | None:
     if pod is not None:
         # One whose work is done only waits for its Job to take note.
         done = "terminated" in container_state(pod, JOB)
-        return None if done else trouble_of(pod, view.events)
+        # A predictor beside the job answers no probe while it loads its version.
+        events = [event for event in view.events if event["reason"] != "Unhealthy"]
+        return None if done else trouble_of(pod, events)
     told = last_event(view.events, view.job["metadata"].get("uid"))
     if told is None:
         return None

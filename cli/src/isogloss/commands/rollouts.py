@@ -6,6 +6,8 @@ import typer
 
 from isogloss.adapters.processes import now
 from isogloss.commands.target import target_of
+from isogloss.connections import Connections
+from isogloss.failures import Failure
 from isogloss.output import Format, FormatOption, Table, say, show
 from isogloss.rollout_lines import status_line
 from isogloss.verdicts import verdict_lines
@@ -23,7 +25,7 @@ def start(
 ) -> None:
     """Begin a Rollout of a version that stands in STAGING."""
     answer = ctx.with_resource(target_of(ctx).connect()).controller.start(model, version)
-    say(f"rollout {answer['rollout']} of version {version} of {model} has begun")
+    say(f"rollout {answer['rollout']['id']} of version {version} of {model} has begun")
     if follow:
         watch(ctx, model)
 
@@ -37,11 +39,13 @@ def watch(
     """Print every change until the Rollout has ended; exits 1 unless it SUCCEEDED."""
     began = now()
     status: Any = {}
-    for status in ctx.with_resource(target_of(ctx).connect()).controller.watch(model, limit, say):
+    connections = ctx.with_resource(target_of(ctx).connect())
+    for status in connections.controller.watch(model, limit, say):
         say(f"{now() - began:7.1f} s  {status_line(status)}")
     for line in verdict_lines(status.get("verdict")):
         say(line)
     if status["phase"] != "SUCCEEDED":
+        _say_why(connections, model, status["phase"])
         raise typer.Exit(1)
 
 
@@ -87,6 +91,16 @@ def rollback(
     answer = ctx.with_resource(target_of(ctx).connect()).controller.rollback(model, reason, to)
     rows = [(key, str(value)) for key, value in answer.items()]
     show(answer, output, lambda: Table(("rollback", "value"), rows))
+
+
+def _say_why(connections: Connections, model: str, phase: str | None) -> None:
+    try:
+        entries = connections.registry.history(model)
+    except Failure as failure:
+        say(f"why is in the ledger, and {failure}")
+        return
+    reasons = [entry["body"].get("reason") for entry in entries if entry["kind"] == "rollout"]
+    say(f"{phase or 'no rollout yet'}: {reasons[-1]}" if reasons else "no rollout is on record")
 
 
 def _tell_current(ctx: typer.Context, model: str, verb: str, reason: str) -> None:
