@@ -24,7 +24,7 @@ from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
 from rollout_controller.forward import Wait
 from rollout_controller.operate import pause, resume, start_rollout
-from rollout_controller.ports import Notes
+from rollout_controller.ports import Notes, ServedModelsUnreachable
 from rollout_controller.reconcile import ModelLoop
 from rollout_controller.rollback_by_hand import roll_back
 
@@ -301,6 +301,8 @@ async def test_a_deleted_model_is_taken_away_by_whoever_leads_then():
     await standing_by.follow()
     source.models = {}
     await standing_by.follow()
+    one.clock.time += 11
+    await standing_by.follow()
     assert standing_by.find(MODEL) is None
     assert MODEL in one.gateway.routes
 
@@ -309,6 +311,47 @@ async def test_a_deleted_model_is_taken_away_by_whoever_leads_then():
     assert MODEL not in one.gateway.routes
     assert not one.workloads.colours
     await leading._end([MODEL])
+
+
+async def test_a_model_that_is_deleted_and_made_again_was_never_gone():
+    one, _ = replicas(Phase.SUCCEEDED)
+    source = ServedModelFiles(a_served_model())
+    loops = Loops(one.ports, source, PATIENCE, interval_seconds=60)
+    await loops.follow()
+    for _ in range(3):
+        source.models = {}
+        await loops.follow()
+        one.clock.time += 9
+        await loops.follow()
+        source.models = {MODEL: a_served_model()}
+        await loops.follow()
+        one.clock.time += 9
+
+    assert one.intent == all_to(GREEN)
+    assert set(one.workloads.colours) == {BLUE, GREEN}
+    await loops._end([MODEL])
+
+
+async def test_a_definition_that_is_deleted_takes_nothing_down():
+    """Its objects go first; then no list answers, until somebody installs it again."""
+    one, _ = replicas(Phase.SUCCEEDED)
+    source = ServedModelFiles(a_served_model())
+    loops = Loops(one.ports, source, PATIENCE, interval_seconds=60)
+    await loops.follow()
+    source.models = {}
+    await loops.follow()
+    source.up = False
+    with pytest.raises(ServedModelsUnreachable):
+        await loops.follow()
+    one.clock.time += 3600
+    source.up = True
+    await loops.follow()
+    source.models = {MODEL: a_served_model()}
+    await loops.follow()
+
+    assert one.intent == all_to(GREEN)
+    assert loops.find(MODEL)
+    await loops._end([MODEL])
 
 
 async def test_what_a_replica_did_not_see_being_deleted_goes_on_serving():

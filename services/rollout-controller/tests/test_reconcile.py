@@ -432,6 +432,11 @@ async def test_models_come_change_and_go_with_their_served_models():
 
     source.models = {"topic": a_served_model("topic")}
     await loops.follow()
+    assert loops.find(MODEL), "it may come again"
+    assert "'*', which sentiment has" in loops.refused["topic"]
+
+    world.clock.time += 11
+    await loops.follow()
     assert loops.find(MODEL) is None
     assert MODEL not in world.gateway.routes
     await loops.follow()

@@ -1,8 +1,8 @@
 """The set of loops, kept in step with the ServedModels that people write.
 
-Deleting a ServedModel ends its serving, as deleting a Deployment does: the leading replica removes
-the route, then the predictors. What no replica saw being deleted goes on serving. A spec that is
-refused changes nothing; its last good form stays.
+Deleting a ServedModel ends its serving, as deleting a Deployment does: once it is gone for a while
+the leading replica removes the route, then the predictors. What no replica saw being deleted goes
+on serving. A spec that is refused changes nothing; its last good form stays.
 """
 
 import asyncio
@@ -28,6 +28,11 @@ from rollout_controller.ports import (
 from rollout_controller.published import published_status, refused_status
 from rollout_controller.reconcile import ModelLoop
 
+_GONE_SECONDS = 10.0
+"""Who is deleted and made again within that (`kubectl replace --force`) was never gone. Nor is
+anybody when the resource's definition is deleted: its objects go first, then no list answers.
+"""
+
 _LAST_LOOK_SECONDS = 3.0
 """A look that is under way when the process ends may still read back what it wrote."""
 _NOT_NOW = (GatewayUnreachable, ServedModelsUnreachable, WorkloadsRefused, WorkloadsUnreachable)
@@ -45,7 +50,8 @@ class Loops:
     refused: Mapping[str, str] = field(default_factory=dict)
     _loops: dict[str, ModelLoop] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _deleted: set[str] = field(default_factory=set)
+    _gone_since: dict[str, float] = field(default_factory=dict)
+    _left: set[str] = field(default_factory=set)
 
     def find(self, model: str) -> ModelMemory | None:
         """Return the memory of a model that is served."""
@@ -73,18 +79,19 @@ class Loops:
 
     async def follow(self) -> None:
         """Start, change and end loops as the ServedModels say now."""
-        read = await self.source.read()
-        refused = refuse_hostnames(read.models, self._loops)
+        read = await self._read()
+        models = {**self._just_gone(read), **read.models}
+        refused = refuse_hostnames(models, self._loops)
         self.refused = {**read.refused, **refused}
-        await self._forget([name for name in self._loops if name not in read.models])
-        for name, served in read.models.items():
+        await self._forget([name for name in self._loops if name not in models])
+        for name, served in models.items():
             if name in refused:
                 continue
             if name not in self._loops:
                 await self._begin(served)
             self._loops[name].memory.served = served
         self._hear(read)
-        await self._remove(self._deleted - read.models.keys())
+        await self._remove(self._left - models.keys())
 
     async def publish(self) -> None:
         """Show each model's status, if this replica leads."""
@@ -106,6 +113,23 @@ class Loops:
             if name not in self._loops:
                 yield name, refused_status(refusal)
 
+    async def _read(self) -> ServedModelsRead:
+        try:
+            return await self.source.read()
+        except ServedModelsUnreachable:
+            self._gone_since = {}  # only what is missing from one list after the other has gone
+            raise
+
+    def _just_gone(self, read: ServedModelsRead) -> dict[str, ServedModel]:
+        now, before = self.ports.clock.now(), self._gone_since
+        missing = [name for name in self._loops if name not in read.models]
+        self._gone_since = {name: before.get(name, now) for name in missing}
+        return {
+            name: self._loops[name].memory.served
+            for name, since in self._gone_since.items()
+            if now - since < _GONE_SECONDS
+        }
+
     async def _begin(self, served: ServedModel) -> None:
         notes = self.ports.journal.load(served.name)
         loop = ModelLoop(self.ports, ModelMemory(served, self.patience, notes))
@@ -123,7 +147,7 @@ class Loops:
         for name in names:
             self.ports.meters.forget(name)
             del self._loops[name]
-        self._deleted.update(names)
+        self._left.update(names)
 
     async def _remove(self, names: set[str]) -> None:
         """Take away what served a deleted model; another replica does it again should it lead."""
@@ -133,7 +157,7 @@ class Loops:
             async with self.ports.leadership.acting():
                 await self.ports.gateway.remove(name)
                 await self.ports.workloads.remove(name)
-            self._deleted.discard(name)
+            self._left.discard(name)
 
     async def _end(self, names: list[str]) -> None:
         tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
