@@ -42,6 +42,7 @@ class Release:
     name: str = "isogloss"
     seen: dict = field(default_factory=dict)
     _forwards: dict = field(default_factory=dict)
+    _storage: bool = True
 
     def install(self):
         """Install both charts into a namespace under the restricted Pod Security standard."""
@@ -49,13 +50,17 @@ class Release:
         metadata = {"name": self.namespace, "labels": enforced}
         kubectl("apply", "-f", "-", document=_object("v1", "Namespace", metadata))
         self.seen["install"] = time.time()
-        helm("upgrade", "--install", "isogloss-crds", str(CHARTS / "isogloss-crds"), *self._where())
+        if not _there("crd/servedmodels.isogloss.dev"):
+            chart = str(CHARTS / "isogloss-crds")
+            helm("upgrade", "--install", "isogloss-crds", chart, *self._where())
+        self._storage = not _there("clusterstoragecontainer/isogloss")
         self.upgrade()
 
     def upgrade(self, *options, chart=CHARTS / "isogloss"):
         """Install or upgrade the chart, and wait until everything is rolled out."""
         gateway = dict(zip(("namespace", "name"), self.gateway.split("/"), strict=True))
         given = ["--values", str(self.values), "--set", f"image.repository={REPOSITORY}"]
+        given += ["--set", f"clusterStorageContainer.create={json.dumps(self._storage)}"]
         given += [part for key in gateway for part in ("--set", f"gateway.{key}={gateway[key]}")]
         wait = ("--wait", "--timeout", "6m")
         helm("upgrade", "--install", self.name, str(chart), *self._where(), *given, *wait, *options)
@@ -172,6 +177,10 @@ class Release:
 
     def _where(self):
         return ("--namespace", self.namespace)
+
+
+def _there(name):
+    return bool(kubectl("get", name, "--ignore-not-found", "-o", "name"))
 
 
 def _object(version, kind, metadata):
