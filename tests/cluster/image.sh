@@ -43,6 +43,7 @@ python() { # again only when how it is made has changed
   local container
   build_once python parts/python.sh
   [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || return 0
+  buildah rmi --all --force >/dev/null # all else was built on the one before
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$built/root.tar" / >/dev/null
   buildah config --env PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin \
@@ -74,6 +75,8 @@ load() { # NAME: from buildah's store to containerd
   buildah push --quiet "$1" "docker-archive:$archive:$1"
   ctr images import "$archive" >>"$logs/images.log"
   rm -f "$archive"
+  # Kubernetes gave the one before a name of its own, which would keep its layers.
+  [ ! -e "$record" ] || ctr images rm "$(cat "$record")" >>"$logs/images.log" 2>&1 || true
   mkdir -p "$state/images"
   echo "$id" >"$record"
 }
