@@ -25,6 +25,15 @@ def kubectl(*arguments, document=None, seconds=180):
     return answer.stdout
 
 
+def refusal(run, *arguments, **options):
+    """Return why kubectl said no, None when it did not."""
+    try:
+        run(*arguments, **options)
+    except KubectlRefused as refused:
+        return str(refused)
+    return None
+
+
 def eventually(seen, seconds=30, every=0.2):
     """Ask until the answer is truthy and return it; an assertion that fails counts as not yet."""
     deadline = time.monotonic() + seconds

@@ -48,6 +48,8 @@ class Release:
         """Install both charts into a namespace under the restricted Pod Security standard."""
         enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": self.namespace, "labels": enforced}
+        going = f"namespace/{self.namespace}"
+        eventually(lambda: not _there(going) or self._phase() == "Active", 120)  # an earlier one's
         kubectl("apply", "-f", "-", document=_object("v1", "Namespace", metadata))
         self.seen["install"] = time.time()
         if not _there("crd/servedmodels.isogloss.dev"):
@@ -76,6 +78,10 @@ class Release:
     def now(self):
         """Return seconds since the epoch."""
         return time.time()
+
+    def account(self, name):
+        """Return how the API server calls one of the release's ServiceAccounts."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}-{name}"
 
     def kubectl(self, *arguments, document=None):
         """Run kubectl in the release's namespace."""
@@ -174,6 +180,10 @@ class Release:
             return status
 
         return eventually(there, seconds, every=0.5)
+
+    def _phase(self):
+        path = "jsonpath={.status.phase}"
+        return kubectl("get", "namespace", self.namespace, "--ignore-not-found", "-o", path)
 
     def _where(self):
         return ("--namespace", self.namespace)
