@@ -170,9 +170,14 @@ def test_a_workload_without_pods_is_told_by_its_replica_sets_warning():
     assert status.reason == 'no pod can be made: pods "x" is forbidden: exceeded quota: small'
 
 
-def test_a_parked_colour_is_no_failure():
-    status = status_of(a_deployment(0, 0))
-    assert (status.state, status.pods) == ("parked", "0/0")
+def test_a_parked_colour_is_no_failure_and_a_service_without_pods_is_one():
+    colour = a_deployment(0, 0)
+    colour["spec"]["template"]["metadata"]["labels"]["isogloss.dev/model"] = "sentiment"
+
+    assert status_of(colour).state == "parked"
+    off = status_of(a_deployment(0, 0))
+    assert (off.state, off.reason) == ("not ready", "it is scaled to no pods")
+    assert off.next == "scale deployment/isogloss-registry-proxy --replicas=1"
 
 
 def test_a_drain_that_a_budget_blocks_is_named_though_everything_is_ready():

@@ -29,7 +29,12 @@ ACCESS = Access(namespace="models")
         ),
         ("Unable to connect to the server: tls: failed to verify", Unreachable, "tls"),
         ("error: context was not found for specified context: n", Unreachable, "--context"),
-        ("error: unable to forward port because pod is not running", Unreachable, "not running"),
+        ("error: timed out waiting for the condition", Unreachable, "no pod takes requests"),
+        (
+            "error: unable to forward port because pod is not running",
+            Unreachable,
+            "isogloss status",
+        ),
         ("Error from server (InternalError): etcdserver: timed out", Unreachable, "etcdserver"),
         (
             'Error from server (Forbidden): pods is forbidden: User "me" cannot list it',
@@ -105,7 +110,7 @@ def test_a_way_is_opened_once_when_it_is_used_and_ended_when_it_is_closed(kubect
     assert way.url() == way.url() == "http://127.0.0.1:41235"
     assert way.token() == way.token() == "t0k3n"
     (forward,) = kubectl.called("port-forward")
-    assert forward["words"][2:] == ["service/isogloss-rollout-controller", ":8300"]
+    assert forward["words"][3:] == ["service/isogloss-rollout-controller", ":8300"]
     assert len(kubectl.called("create", "token")) == 1
 
     way.close()

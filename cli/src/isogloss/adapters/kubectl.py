@@ -22,6 +22,7 @@ from isogloss.failures import Failure, Unreachable
 
 FIELD_MANAGER = "isogloss-cli"
 _REQUEST_TIMEOUT = "--request-timeout=20s"
+_POD_TIMEOUT = "--pod-running-timeout=5s"
 _FORWARD_LIMIT_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 0.02
 _GRACE_SECONDS = 5.0
@@ -136,7 +137,8 @@ class Kubectl:
 
     def forward(self, service: str, port: int) -> PortForward:
         """Open a way to one of a Service's ready pods."""
-        arguments = ["port-forward", "--address=127.0.0.1", f"service/{service}", f":{port}"]
+        options = ["--address=127.0.0.1", _POD_TIMEOUT]
+        arguments = ["port-forward", *options, f"service/{service}", f":{port}"]
         with tempfile.TemporaryFile() as said:
             # To a file: kubectl goes on talking, and nobody would empty a pipe.
             process = subprocess.Popen(

@@ -19,7 +19,11 @@ _UNREACHABLE = re.compile(
     r"deadline exceeded|TLS handshake|connection reset|unexpected EOF|no configuration has been|"
     r"context was not found|^error: stat |etcdserver|"
     r"\((ServiceUnavailable|Timeout|InternalError|TooManyRequests)\)|"
-    r"currently unable to handle the request|unable to forward port|port-forward ended"
+    r"currently unable to handle the request"
+)
+_NO_POD = re.compile(
+    r"unable to forward port|lost connection to pod|error forwarding port|"
+    r"timed out waiting for the condition"
 )
 _RIGHT = re.compile(r'is forbidden: User "')
 _UNKNOWN_CALLER = re.compile(r"\(Unauthorized\)|must be logged in|provide credentials")
@@ -33,6 +37,11 @@ def failure_of(said: str) -> Failure:
         return ObjectMissing(told)
     if _UNKNOWN_CALLER.search(words):
         return Refused(f"{told}. The kubeconfig's credentials are not accepted; renew them")
+    if _NO_POD.search(words):
+        return Unreachable(
+            f"no pod takes requests ({told}); isogloss status shows which workload is not ready, "
+            "and why"
+        )
     if _UNREACHABLE.search(words):
         return Unreachable(
             f"{told}. KUBECONFIG, --kubeconfig and --context say which cluster is meant"

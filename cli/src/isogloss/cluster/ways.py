@@ -4,7 +4,7 @@ from isogloss.adapters.kubectl import Kubectl, PortForward
 from isogloss.adapters.processes import steady
 from isogloss.cluster.kubectl_words import ObjectMissing
 from isogloss.cluster.releases import AUDIENCE, PORTS, Release
-from isogloss.failures import Refused
+from isogloss.failures import Refused, Unreachable
 
 _TOKEN_SECONDS = 3600
 _RENEW_AFTER_SECONDS = 1800.0
@@ -82,6 +82,8 @@ class ForwardedWay:
             return self._kubectl.forward(name, PORTS[self._service])
         except ObjectMissing as missing:
             raise no_release(self._kubectl, self._release, missing) from missing
+        except Unreachable as error:
+            raise Unreachable(f"{self._service}: {error}") from error
 
 
 def no_release(kubectl: Kubectl, release: Release, missing: ObjectMissing) -> Refused:

@@ -31,8 +31,9 @@ class Sight:
 
 @dataclass(frozen=True)
 class WorkloadStatus:
-    """One workload. `state` is ready, partly ready (some pods answer), not ready or parked (no
-    pods are wanted); `reason` names the object in the way, `next` the command that shows more.
+    """One workload. `state` is ready, partly ready (some pods answer), not ready, or parked (a
+    colour of which no pods are wanted); `reason` names the object in the way, `next` the command
+    that shows more.
     """
 
     name: str
@@ -50,8 +51,12 @@ def workload_statuses(sight: Sight, release: str) -> list[WorkloadStatus]:
 
 def _is_ours(workload: Document, release: str) -> bool:
     labels = workload["metadata"].get("labels", {})
-    pods = workload["spec"]["template"]["metadata"].get("labels", {})
-    return labels.get(_INSTANCE) == release or _MODEL in pods
+    return labels.get(_INSTANCE) == release or _MODEL in _pod_labels(workload)
+
+
+def _pod_labels(workload: Document) -> Document:
+    labels: Document = workload["spec"]["template"]["metadata"].get("labels", {})
+    return labels
 
 
 def _status(workload: Document, sight: Sight) -> WorkloadStatus:
@@ -59,7 +64,7 @@ def _status(workload: Document, sight: Sight) -> WorkloadStatus:
     status = workload.get("status", {})
     ready = status.get("readyReplicas", 0)
     if not wanted:
-        return WorkloadStatus(_name(workload), "parked", "0/0", "", "")
+        return _scaled_to_none(workload)
     pods = [pod for pod in sight.of_kind("Pod") if _selects(workload, pod)]
     if _is_rolled_out(workload, wanted):
         drained = _blocked_drain(pods, sight)
@@ -68,6 +73,15 @@ def _status(workload: Document, sight: Sight) -> WorkloadStatus:
     trouble = _trouble(workload, pods, sight)
     state = "partly ready" if ready else "not ready"
     return WorkloadStatus(_name(workload), state, f"{ready}/{wanted}", trouble.text, trouble.look)
+
+
+def _scaled_to_none(workload: Document) -> WorkloadStatus:
+    """Tell a colour that is parked from a service that somebody has turned off."""
+    if _MODEL in _pod_labels(workload):
+        return WorkloadStatus(_name(workload), "parked", "0/0", "", "")
+    kind, name = workload["kind"].lower(), _name(workload)
+    look = f"scale {kind}/{name} --replicas=1"
+    return WorkloadStatus(name, "not ready", "0/0", "it is scaled to no pods", look)
 
 
 def _is_rolled_out(workload: Document, wanted: int) -> bool:
