@@ -26,10 +26,10 @@ class Forward:
         given = {"Content-Type": "application/json", **(headers or {})}
 
         def answer():
-            request = urllib.request.Request(  # noqa: S310 - our own loopback address
-                f"{self._open()}{path}", content, given, method=method
-            )
             try:
+                request = urllib.request.Request(  # noqa: S310 - our own loopback address
+                    f"{self._open()}{path}", content, given, method=method
+                )
                 with urllib.request.urlopen(request, timeout=30) as got:  # noqa: S310
                     return got.status, _read(got)
             except urllib.error.HTTPError as refused:

@@ -146,7 +146,9 @@ class Release:
         kinds = eventually(ended, seconds, every=1)
         log = self.kubectl("logs", f"job/{name}", "-c", "job")
         assert "Complete" in kinds, f"job {name} failed: {log[-2000:]}"
-        return json.loads(log.strip().splitlines()[-1])
+        # Progress and the result come in one stream, in no certain order at the end.
+        (result,) = [line for line in log.splitlines() if line.startswith('{"job"')][-1:]
+        return json.loads(result)
 
     def status(self, model):
         """Return the rollout-controller's status of a model."""
