@@ -12,7 +12,7 @@ import yaml
 
 from inference.settings import InferenceSettings
 from lifecycle.documents import DocumentRefused
-from lifecycle.served_models import read_served_model
+from lifecycle.served_models import LONGEST_NAME, read_served_model
 from rollout_controller.hostnames import refuse_hostnames
 
 SPECS = yaml.safe_load(Path(__file__).with_name("served-models.yaml").read_text())
@@ -32,8 +32,8 @@ def schema(version):
     return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
 
-def document(spec):
-    metadata = {"name": "sentiment"}
+def document(spec, name="sentiment"):
+    metadata = {"name": name}
     kind = {"apiVersion": "isogloss.dev/v1alpha1", "kind": "ServedModel"}
     return {**kind, "metadata": metadata, "spec": spec}
 
@@ -85,6 +85,23 @@ def test_what_one_refuses_the_other_refuses(schema, spec):
 @pytest.mark.parametrize("spec", SPECS["cel"], ids=json.dumps)
 def test_what_a_rule_refuses_is_refused_on_a_laptop(spec):
     assert not is_taken(spec)
+
+
+@pytest.mark.parametrize("name", SPECS["names"]["taken"])
+def test_a_name_that_the_rule_takes_is_taken_on_a_laptop(name):
+    assert read_served_model(document({}, name)).name == name
+
+
+@pytest.mark.parametrize("name", SPECS["names"]["refused"])
+def test_a_name_that_the_rule_refuses_is_refused_on_a_laptop(name):
+    with pytest.raises(DocumentRefused, match=r"metadata\.name"):
+        read_served_model(document({}, name))
+
+
+def test_both_say_how_long_a_name_may_be(version):
+    (rule,) = version["schema"]["openAPIV3Schema"]["x-kubernetes-validations"]
+    assert f"size(self.metadata.name) <= {LONGEST_NAME}" in rule["rule"]
+    assert f"at most {LONGEST_NAME} characters" in rule["message"]
 
 
 def test_the_example_is_taken(chart, schema):

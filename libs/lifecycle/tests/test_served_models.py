@@ -5,11 +5,11 @@ from lifecycle.documents import DocumentRefused
 from lifecycle.served_models import read_served_model
 
 
-def a_document(**spec):
+def a_document(name="sentiment", **spec):
     return {
         "apiVersion": "isogloss.dev/v1alpha1",
         "kind": "ServedModel",
-        "metadata": {"name": "sentiment"},
+        "metadata": {"name": name},
         "spec": spec,
     }
 
@@ -26,6 +26,14 @@ def test_a_served_model_has_sensible_defaults():
 def test_canary_weights_must_rise_between_1_and_99(weights):
     with pytest.raises(DocumentRefused, match=r"spec\.canaryWeights"):
         read_served_model(a_document(canaryWeights=weights))
+
+
+def test_a_name_leaves_room_for_what_its_predictors_are_called():
+    longest = "a" * 42
+    assert read_served_model(a_document(longest)).name == longest
+    assert len(f"isvc.{longest}-green-predictor") == 63
+    with pytest.raises(DocumentRefused, match=r"metadata\.name is .*at most 42 characters"):
+        read_served_model(a_document(longest + "a"))
 
 
 def test_a_limit_of_a_gate_does_not_belong_here():

@@ -3,10 +3,16 @@
 Neither which version serves (the ledger's) nor the limits of Gates (the policy's) are here.
 """
 
+import re
 from dataclasses import dataclass
 
 from lifecycle.capacity import Resources, Scale, read_resources, read_scale
 from lifecycle.documents import DocumentRefused, Fields
+
+LONGEST_NAME = 42
+"""A label of the predictors' pods is `isvc.NAME-green-predictor`, of at most 63 characters."""
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,22 @@ def read_served_model(document: object) -> ServedModel:
     fields.choice("apiVersion", {"isogloss.dev/v1alpha1"})
     fields.choice("kind", {"ServedModel"})
     metadata = fields.section("metadata")
-    name = metadata.text("name")
+    name = _read_name(metadata)
     metadata.close()
     model = _read_spec(name, fields.section("spec"))
     fields.close()
     return model
+
+
+def _read_name(metadata: Fields) -> str:
+    name = metadata.text("name")
+    if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise DocumentRefused(
+            f"{metadata.path}.name is {name!r}; it must be a lower-case letter, then letters, "
+            f"digits and -, at most {LONGEST_NAME} characters, as the names of the model's "
+            "predictors are made from it"
+        )
+    return name
 
 
 def _read_spec(name: str, spec: Fields) -> ServedModel:
