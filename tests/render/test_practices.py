@@ -165,6 +165,14 @@ def test_every_service_is_probed_and_has_time_to_stop(chart, every):
         assert pod["terminationGracePeriodSeconds"] >= 5 + 10
 
 
+def test_a_predictor_answers_until_those_of_the_next_inference_service_do(chart, everything):
+    runtime = chart.of_kind(everything, "ServingRuntime")["isogloss"]["spec"]
+    (container,) = runtime["containers"]
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    assert environment["ISOGLOSS_INFERENCE_SHUTDOWN_DELAY_SECONDS"] == "15"
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
 def test_a_changed_setting_rolls_the_pods_that_read_it(chart):
     def templates(*options):
         documents = chart.rendered("isogloss", "defaults-values.yaml", *options)

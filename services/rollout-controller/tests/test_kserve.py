@@ -79,6 +79,7 @@ async def test_a_colour_is_three_objects_of_one_name(kserve, server):
     assert predictor["annotations"] == {"isogloss.dev/digest": OLD}
     assert predictor["serviceAccountName"] == "isogloss-predictor"
     assert predictor["securityContext"]["fsGroup"] == 999
+    assert predictor["terminationGracePeriodSeconds"] >= 15 + 10
     assert predictor["model"] == {
         "modelFormat": {"name": "isogloss"},
         "runtime": "isogloss",

@@ -27,6 +27,9 @@ _ENVIRONMENT = "ISOGLOSS_INFERENCE_"
 _GROUP = 999
 """Of the process in our images; the kubelet gives it the token and the fingerprint key to read."""
 
+_STOP_SECONDS = 30
+"""For a predictor to stop: it answers for 15 more (the ServingRuntime says so), then has 10."""
+
 Object = dict[str, Any]
 
 
@@ -207,6 +210,7 @@ def _identity(place: PredictorPlace) -> Object:
         "serviceAccountName": place.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _STOP_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": _GROUP,
