@@ -80,7 +80,7 @@ images-load: ## build those that changed and load them into the test cluster (NA
 	@scripts/images.sh load $(NAMES)
 
 # Real Kubernetes (tests/cluster/README.md): on this machine, or the cluster that KUBECONFIG names.
-.PHONY: cluster-up cluster-down e2e
+.PHONY: cluster-up cluster-down e2e bench-cluster
 CLUSTER := $(CURDIR)/.isogloss/cluster
 
 cluster-up: ## start the test cluster (WITH="monitoring metrics" adds these)
@@ -91,8 +91,16 @@ cluster-down: ## stop the test cluster and undo what it did to this machine
 
 e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (ARGS="-k mirror")
 	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
-	$(MAKE) --no-print-directory cluster-up; \
+	$(MAKE) --no-print-directory cluster-up WITH="monitoring metrics"; \
 	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
 	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache"; \
 	[ "$$KUBECONFIG" != $(CLUSTER)/kubeconfig ] || $(MAKE) --no-print-directory images-load; \
 	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)
+
+bench-cluster: setup ## what Isogloss costs and bears on a cluster (ARGS="--only rollbacks", benchmarks/results/cluster.md)
+	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
+	$(MAKE) --no-print-directory cluster-up; \
+	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
+	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache" PYTHONPATH=benchmarks:tests/cluster/support; \
+	[ "$$KUBECONFIG" != $(CLUSTER)/kubeconfig ] || $(MAKE) --no-print-directory images-load; \
+	$(BIN)/python benchmarks/cluster $(ARGS)

@@ -11,8 +11,7 @@ pytestmark = pytest.mark.cluster
 
 SBOM = "/usr/share/sbom/isogloss.cdx.json"
 # What an image tells of itself, as one JSON object. Its own files are beyond the base image.
-FACTS = (
-    """
+FACTS = """
 import json, os, pathlib, shutil, sysconfig
 own = [p for top in ("/opt", "/usr/share/sbom") for p in pathlib.Path(top).rglob("*")]
 site = pathlib.Path(sysconfig.get_path("purelib"))
@@ -33,11 +32,9 @@ print(json.dumps({
     "scorer": [p.name for p in (site / "textmodels").rglob("_scorer*.so")],
     "uncompiled": [str(p) for name in members for p in (site / name).rglob("*.py")
                    if not list((p.parent / "__pycache__").glob(p.stem + ".*.pyc"))],
-    "sbom": json.loads(pathlib.Path("%s").read_text()),
+    "sbom": json.loads(pathlib.Path("SBOM").read_text()),
 }))
-"""
-    % SBOM
-)  # noqa: UP031 - the program is full of braces
+""".replace("SBOM", SBOM)
 
 
 @dataclass(frozen=True)
