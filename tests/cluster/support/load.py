@@ -110,8 +110,11 @@ class Load:
 
 
 def _result(log):
-    """Find the counts among the lines of progress: an object that begins and ends its lines."""
-    lines = log.splitlines()
+    """Find the counts among the lines of progress: an object that begins and ends its lines.
+
+    A pod's two streams arrive as one, so a line of progress may stand inside of it.
+    """
+    lines = [line for line in log.splitlines() if line.startswith((" ", "{", "}"))]
     return json.loads("\n".join(lines[lines.index("{") : len(lines) - lines[::-1].index("}")]))
 
 
