@@ -1,5 +1,7 @@
 """Who may do what: the API server's rights, our services' roles, the network, admission."""
 
+import json
+
 import pytest
 
 NAMESPACE = "models-prod"
@@ -80,6 +82,7 @@ CALLS = {
     ("rollout-controller", "predictor", 8080),
     ("rollout-controller", "predictor", 8081),
 }
+GUARDED = ("defaults-values.yaml", "everything-values.yaml", "bring-your-own-values.yaml")
 COMPONENTS = sorted({name for call in CALLS for name in call[:2]})
 
 
@@ -247,7 +250,7 @@ def test_users_reach_predictors_from_the_gateways_namespace_only(chart, everythi
 def test_admission_policies_act_in_the_releases_namespace_and_deny(chart, usual):
     policies = chart.of_kind(usual, "ValidatingAdmissionPolicy")
     bindings = chart.of_kind(usual, "ValidatingAdmissionPolicyBinding")
-    names = {"admitted-versions", "admitted-writers", "gate-jobs"}
+    names = {"admitted-versions", "admitted-writers", "gate-jobs", "service-pods"}
     assert policies.keys() == {f"isogloss-{NAMESPACE}-{name}" for name in names}
     for policy in policies.values():
         selector = policy["spec"]["matchConstraints"]["namespaceSelector"]
@@ -291,3 +294,52 @@ def test_the_gates_key_is_mounted_by_the_gates_jobs_only(chart, usual):
         ]
         assert having == ["job"]
         assert all("command" not in c for c in chart.containers(pod) if c["name"] != "project")
+
+
+def variables_of(chart, documents):
+    policies = chart.of_kind(documents, "ValidatingAdmissionPolicy")
+    listed = policies[f"isogloss-{NAMESPACE}-service-pods"]["spec"]["variables"]
+    return {each["name"]: each["expression"] for each in listed}
+
+
+@pytest.mark.parametrize("values", GUARDED)
+def test_every_key_is_guarded_under_the_name_that_its_holder_mounts(chart, values):
+    """Also where a Secret of the cluster's own is named."""
+    every = chart.rendered("isogloss", values)
+    holders = json.loads(variables_of(chart, every)["holders"].replace("'", '"'))
+    guarded = {(each["account"], each["secret"]) for each in holders}
+    mounted = {
+        (pod["serviceAccountName"], volume["secret"]["secretName"])
+        for name, pod in chart.pods(every).items()
+        for volume in pod["volumes"]
+        if volume["name"] == "key" and not name.startswith("isogloss-evaluate")
+    }
+    runtimes = chart.of_kind(every, "ServingRuntime").values()
+    mounted |= {
+        ("isogloss-predictor", volume["secret"]["secretName"])
+        for runtime in runtimes
+        for volume in runtime["spec"]["volumes"]
+        if "secret" in volume
+    }
+    assert mounted <= guarded
+    assert len(guarded) == 4
+
+
+@pytest.mark.parametrize("values", GUARDED)
+def test_an_image_of_any_tag_from_the_charts_repository_is_let_pass(chart, values):
+    every = chart.rendered("isogloss", values)
+    repositories = json.loads(variables_of(chart, every)["repositories"].replace("'", '"'))
+    own = [pod for pod in chart.pods(every).values() if pod["serviceAccountName"] in repositories]
+    assert own
+    for pod in own:
+        for container in chart.containers(pod):
+            (repository,) = repositories[pod["serviceAccountName"]]
+            assert container["image"].startswith((f"{repository}:", f"{repository}@"))
+
+
+def test_a_release_can_move_to_another_repository(chart):
+    option = "--set=admissionPolicies.alsoFrom={next.example/isogloss}"
+    documents = chart.rendered("isogloss", "defaults-values.yaml", option)
+    repositories = json.loads(variables_of(chart, documents)["repositories"].replace("'", '"'))
+    assert repositories["isogloss-keys"][1] == "next.example/isogloss/registry-proxy"
+    assert repositories["isogloss-predictor"][1] == "next.example/isogloss/inference"

@@ -30,10 +30,23 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- end }}
 {{- end }}
 
+{{/* (list $ name image-values): where one of our images lies. */}}
+{{- define "isogloss.repository" -}}
+{{- (index . 2).repository | default (printf "%s/%s" (index . 0).Values.image.repository (index . 1)) -}}
+{{- end }}
+
+{{/* (list $ name image-values): all repositories that admission takes one of our images from, as JSON. */}}
+{{- define "isogloss.repositories" -}}
+{{- $repositories := list (include "isogloss.repository" .) -}}
+{{- $name := index . 1 -}}
+{{- range (index . 0).Values.admissionPolicies.alsoFrom }}{{ $repositories = append $repositories (printf "%s/%s" . $name) }}{{ end -}}
+{{- toJson $repositories -}}
+{{- end }}
+
 {{/* (list $ name image-values): the reference of one of our images. */}}
 {{- define "isogloss.image" -}}
 {{- $ := index . 0 -}}{{- $image := index . 2 -}}
-{{- $repository := $image.repository | default (printf "%s/%s" $.Values.image.repository (index . 1)) -}}
+{{- $repository := include "isogloss.repository" . -}}
 {{- if $image.digest -}}
 {{ $repository }}@{{ $image.digest }}
 {{- else -}}
