@@ -7,6 +7,7 @@ controllers.
 """
 
 import copy
+import functools
 import itertools
 import uuid
 
@@ -48,14 +49,15 @@ class KubernetesApi:
         self._answer(path)
         return copy.deepcopy(self._held(path))
 
-    async def list(self, path, label_selector=""):
+    async def list(self, path, label_selector="", field_selector=""):
         self._answer(path)
-        wanted = dict(pair.split("=") for pair in label_selector.split(",") if pair)
+        wanted, fields = _pairs(label_selector), _pairs(field_selector)
         return [
             copy.deepcopy(item)
             for where, item in sorted(self.server.objects.items())
             if where.rpartition("/")[0] == path
             and wanted.items() <= item["metadata"].get("labels", {}).items()
+            and all(_field(item, name) == value for name, value in fields.items())
         ]
 
     async def create(self, path, item):
@@ -135,6 +137,14 @@ class KubernetesApi:
         metadata["resourceVersion"] = str(next(self.server.versions))
         self.server.objects[path] = item
         return copy.deepcopy(item)
+
+
+def _pairs(selector):
+    return dict(pair.split("=") for pair in selector.split(",") if pair)
+
+
+def _field(item, name):
+    return functools.reduce(lambda part, key: part.get(key, {}), name.split("."), item)
 
 
 def _parts(path):

@@ -5,7 +5,15 @@ import asyncio
 import pytest
 from rollout_controller_fake_kubernetes import ApiServer
 from rollout_controller_fakes import MODEL, NEW, OLD, START, Clock, a_served_model
-from rollout_controller_kserve_objects import NAMESPACE, PlayedKServe, a_deployment, a_pod, crashed
+from rollout_controller_kserve_objects import (
+    BEGAN,
+    LATER,
+    NAMESPACE,
+    PlayedKServe,
+    a_deployment,
+    a_pod,
+    crashed,
+)
 from rollout_controller_workloads_suite import BLUE, GREEN, SERVED, WorkloadsSuite, loaded
 
 from lifecycle.capacity import Scale
@@ -352,6 +360,56 @@ async def test_nodes_that_may_not_be_read_are_said_to_be_unknown(kserve, server,
     assert (await state_of(kserve)).holds == (
         'Whether a drain of Node node-1 is held up is not known: nodes "node-1" is forbidden'
     )
+
+
+def warned(server, name, message, at, **more):
+    uid = server.objects[INFERENCE_SERVICE]["metadata"]["uid"]
+    server.objects[f"/api/v1/namespaces/{NAMESPACE}/events/{name}"] = {
+        "metadata": {"name": name},
+        "involvedObject": {"kind": "InferenceService", "uid": uid},
+        "type": "Warning",
+        "reason": "InternalError",
+        "message": message,
+        "lastTimestamp": at,
+        **more,
+    }
+
+
+async def test_kserves_last_warning_is_quoted_where_no_deployment_comes(kserve, server, clock):
+    await kserve.ensure(SERVED, BLUE, OLD)
+    assert "see whether KServe's controller runs" in (await state_of(kserve)).reason
+    warned(server, "e1", "an older one", BEGAN)
+    warned(server, "e2", "fails to create Deployment: too long", LATER)
+    last = "2026-11-25T18:00:00Z"
+    warned(server, "e3", "is no longer Ready", last, reason="InferenceServiceNotReady")
+    warned(server, "e4", "of another", last, involvedObject={"uid": "another"})
+    warned(server, "e5", "is well", last, type="Normal")
+    clock.time += 10
+
+    assert (await state_of(kserve)).reason == (
+        "KServe has not brought Deployment sentiment-blue-predictor to the version; its last "
+        f"warning about InferenceService sentiment-blue: {LATER} InternalError: fails to create "
+        "Deployment: too long"
+    )
+    await kserve.step()
+    assert (await state_of(kserve)).reason == ""
+
+
+async def test_without_a_warning_kserves_controller_is_to_be_looked_at(kserve, clock):
+    await kserve.ensure(SERVED, BLUE, OLD)
+    await state_of(kserve)
+    clock.time += 10
+
+    assert "see whether KServe's controller runs" in (await state_of(kserve)).reason
+
+
+async def test_events_that_may_not_be_read_are_said_to_be_so(kserve, server, clock):
+    await kserve.ensure(SERVED, BLUE, OLD)
+    await state_of(kserve)
+    server.refused = {f"/api/v1/namespaces/{NAMESPACE}/events": "events is forbidden"}
+    clock.time += 10
+
+    assert "its events may not be read: events is forbidden" in (await state_of(kserve)).reason
 
 
 async def test_colours_of_other_controllers_objects_are_not_ours(kserve, server):

@@ -88,9 +88,12 @@ class KubernetesApi:
         """Return one object; raises ObjectMissing."""
         return await self._call("GET", path)
 
-    async def list(self, path: str, label_selector: str = "") -> list[Object]:
-        """Return all objects of a path, or those with the labels (`a=b,c=d`)."""
-        query = {"labelSelector": label_selector} if label_selector else {}
+    async def list(
+        self, path: str, label_selector: str = "", field_selector: str = ""
+    ) -> list[Object]:
+        """Return all objects of a path, or those with the labels and fields (`a=b,c=d`)."""
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {key: value for key, value in selectors.items() if value}
         items: list[Object] = (await self._call("GET", path, query=query))["items"]
         return items
 

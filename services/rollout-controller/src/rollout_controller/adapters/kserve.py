@@ -28,6 +28,7 @@ from rollout_controller.adapters.inference_services import (
     predictor_of,
     read_inference_service,
 )
+from rollout_controller.adapters.kserve_warnings import KServeWarnings
 from rollout_controller.adapters.workload_facts import Workload
 from rollout_controller.adapters.workload_looks import WorkloadLooks, ours
 from rollout_controller.ports import ColourState, WorkloadsRefused, WorkloadsUnreachable
@@ -69,6 +70,7 @@ class KServe:
         self._clock = clock
         self._looks = WorkloadLooks(api, place.namespace)
         self._nodes = HeldNodes(api, place.namespace, clock)
+        self._warnings = KServeWarnings(api, place.namespace, clock)
         self._refusals: dict[tuple[str, Colour], _Refusal] = {}
         self._since: dict[tuple[str, Colour], _Since] = {}
         self._unseen: set[str] = set()
@@ -104,12 +106,13 @@ class KServe:
         try:
             workloads = await self._looks.look(model)
             holds = [await self._nodes.held_by(workload) for workload in workloads]
+            warnings = [await self._warnings.last_about(workload) for workload in workloads]
         except KubernetesFault as error:
             self._unseen.add(model)
             raise WorkloadsUnreachable(str(error)) from error
         states = {
-            workload.predictor.colour: self._state(workload, held)
-            for workload, held in zip(workloads, holds, strict=True)
+            workload.predictor.colour: self._state(workload, held, warning)
+            for workload, held, warning in zip(workloads, holds, warnings, strict=True)
         }
         self._unseen.discard(model)
         for colour in Colour:
@@ -137,7 +140,7 @@ class KServe:
         for colour in Colour:
             self._refusals.pop((model, colour), None)
 
-    def _state(self, workload: Workload, held: str) -> ColourState:
+    def _state(self, workload: Workload, held: str, warning: str) -> ColourState:
         predictor, ready = workload.predictor, workload.ready
         key = (predictor.model, predictor.colour)
         refusal = self._refusals.get(key)
@@ -151,7 +154,7 @@ class KServe:
             since=self._noted(key, ready),
             address=f"{predictor.name}.{self._place.namespace}.svc:{SERVICE_PORT}",
             metrics_addresses=workload.metrics_addresses,
-            reason=refusal.reason if refusal else "" if ready else workload.why_not_ready(),
+            reason=refusal.reason if refusal else "" if ready else workload.why_not_ready(warning),
             scale=predictor.scale,
             intact=workload.reachable,
             holds=held,

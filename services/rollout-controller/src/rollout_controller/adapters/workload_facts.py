@@ -41,7 +41,7 @@ class Workload:
         Rolled out once, a version stays so while it is scaled or its pods are replaced by others
         of it. A pod is warm when it is ready: inference scores a text before it says so.
         """
-        if self.deployment is None or not self._is_told(self.deployment):
+        if self.deployment is None or not self.is_told:
             return False
         progressing = _condition(self.deployment, "Progressing").get("reason")
         available = _condition(self.deployment, "Available").get("status")
@@ -65,11 +65,19 @@ class Workload:
         """Return the pods that get this colour's requests."""
         return [pod for pod in self.pods if is_ready(pod)]
 
-    def why_not_ready(self) -> str:
-        """Return the first reason that stands in the way, from the outside in."""
+    @property
+    def is_told(self) -> bool:
+        """Tell whether KServe has brought its Deployment to the wanted version."""
+        return self.deployment is not None and self._has_version(self.deployment)
+
+    def why_not_ready(self, warning: str = "") -> str:
+        """Return the first reason that stands in the way, from the outside in.
+
+        `warning` is what KServe last warned of.
+        """
         deployment = workload_name(self.predictor.name)
-        if self.deployment is None or not self._is_told(self.deployment):
-            return self._why_not_told(deployment)
+        if self.deployment is None or not self.is_told:
+            return self._why_not_told(deployment, warning)
         if refused := _condition(self.deployment, "ReplicaFailure").get("message"):
             return _refused_pods(deployment, str(refused))
         troubles = sorted(filter(None, (pod_trouble(p, self.namespace) for p in self._own_pods)))
@@ -89,14 +97,20 @@ class Workload:
         annotations: Mapping[str, str] = pod["metadata"].get("annotations", {})
         return annotations.get(DIGEST) == self.predictor.digest
 
-    def _is_told(self, deployment: Object) -> bool:
+    def _has_version(self, deployment: Object) -> bool:
         template: Mapping[str, Any] = deployment["spec"]["template"]["metadata"]
         told: bool = template.get("annotations", {}).get(DIGEST) == self.predictor.digest
         return told
 
-    def _why_not_told(self, deployment: str) -> str:
+    def _why_not_told(self, deployment: str, warning: str) -> str:
+        name = self.predictor.name
         if failure := _kserve_failure(self.inference_service):
-            return f"KServe cannot serve InferenceService {self.predictor.name}: {failure}"
+            return f"KServe cannot serve InferenceService {name}: {failure}"
+        if warning:
+            return (
+                f"KServe has not brought Deployment {deployment} to the version; its last warning "
+                f"about InferenceService {name}: {warning}"
+            )
         return (
             f"KServe has not brought Deployment {deployment} to the version yet; if that lasts, "
             "see whether KServe's controller runs"
