@@ -15,6 +15,7 @@ NOT_OF_KUBERNETES = (
     "apiextensions.k8s.io/",
     "gateway.networking.k8s.io/",
     "gateway.envoyproxy.io/",
+    "isogloss.dev/",
     "monitoring.coreos.com/",
     "serving.kserve.io/",
 )
