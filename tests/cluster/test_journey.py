@@ -181,8 +181,8 @@ def findings(release, digest):
     [
         "isogloss_inference_requests_total",
         "isogloss_rollout_rollbacks_total",
-        "isogloss_registry_ledger_entries",
-        "isogloss_drift_events_total",
+        "isogloss_registry_entries_total",
+        "isogloss_drift_monitor_events_total",
     ],
 )
 def test_a_real_prometheus_scrapes_every_service(story, release, metric):
