@@ -35,6 +35,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
 
 
+def pytest_collection_modifyitems(items):
+    """The journey begins on a release that nothing was done to; its versions serve the others."""
+    first = ("test_journey.py", "test_bad_days.py")
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else 2)
+
+
 def echo_container(name):
     return {
         "image": IMAGE,
