@@ -1,4 +1,4 @@
-"""What goes wrong in a cluster: Production keeps answering, and the status says which object has
+"""Eight things that go wrong in a cluster: Production keeps answering, and the status says which object has
 which fault and what to do.
 
 Every test begins with a version in PRODUCTION and another in STAGING, under users' load, and
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from kube import eventually, kubectl
-from sentiment import MODEL, apply_project, back_to_staging, served_model, staged
+from sentiment import MODEL, apply_project, back_to_staging, serve, staged
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -83,12 +83,12 @@ def says(release, *words):
 
 def test_a_candidate_that_crash_loops_gets_no_traffic_and_is_named(release, users, versions, load):
     starved = {"requests": {"memory": "24Mi"}, "limits": {"memory": "24Mi"}}
-    release.apply(served_model(users.host, bakeSeconds=5, resources=starved))
+    serve(release, users.host, bakeSeconds=5, resources=starved)
     try:
         with rolled_out(release, versions[1], "PENDING"):
             says(release, "OOMKilled", f"{MODEL}-")
     finally:
-        release.apply(served_model(users.host, bakeSeconds=5))
+        serve(release, users.host, bakeSeconds=5)
     assert versions[1] not in load.counts()["versions"]
 
 
@@ -128,6 +128,8 @@ def test_a_drain_is_held_up_by_the_disruption_budget_which_the_status_names(rele
 def evict_all(release):
     """Ask to evict every predictor, as a drain does; refusals are what a budget is for."""
     for pod in release.get("pods", **{"isogloss.dev/model": MODEL})["items"]:
+        if "deletionTimestamp" in pod["metadata"]:
+            continue
         name = pod["metadata"]["name"]
         metadata = {"name": name, "namespace": release.namespace}
         document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
@@ -135,7 +137,8 @@ def evict_all(release):
         try:
             release.kubectl("create", "--raw", path, "-f", "-", document=document)
         except AssertionError as refused:
-            assert "disruption budget" in str(refused)  # noqa: PT017 - any other refusal is a fault
+            said = str(refused)
+            assert "disruption budget" in said or "NotFound" in said
 
 
 def all_ready(release):
@@ -143,10 +146,9 @@ def all_ready(release):
     return conditions["Ready"] == "True" and "NodesDrainable" not in conditions
 
 
-@pytest.mark.parametrize("phase", ["SHADOWING", "CANARY"])
-def test_a_rollout_goes_on_after_every_controller_was_killed(release, versions, load, phase):
+def test_a_rollout_goes_on_after_every_controller_was_killed(release, versions, load):
     release.roll_out(MODEL, versions[1])
-    release.await_phase(MODEL, phase)
+    release.await_phase(MODEL, "SHADOWING", "CANARY")
 
     kill(release, "rollout-controller")
 
@@ -225,26 +227,6 @@ def test_a_mirrored_candidate_that_is_deleted_by_hand_costs_no_answer(release, v
         eventually(lambda: release.status(MODEL)["colours"][colour]["ready"], 120, every=1)
 
 
-def test_of_several_controllers_one_acts_and_another_takes_over(release, versions, load):
-    lease = f"{release.name}-rollout-controller"
-    release.kubectl("scale", f"deployment/{lease}", "--replicas=3")
-    release.kubectl("rollout", "status", f"deployment/{lease}", "--timeout=120s")
-    holder = release.get("lease", lease)["spec"]["holderIdentity"]
-    release.roll_out(MODEL, versions[1])
-    release.await_phase(MODEL, "SHADOWING", "CANARY")
-
-    release.kubectl("delete", "pod", holder, "--grace-period=0", "--force")
-
-    def taken_over():
-        return release.get("lease", lease)["spec"]["holderIdentity"] not in (holder, "", None)
-
-    eventually(taken_over, 60)
-    release.await_phase(MODEL, "SUCCEEDED", seconds=240)
-    release.roll_back(MODEL, "back to where the test began")
-    release.kubectl("scale", f"deployment/{lease}", "--replicas=2")
-    assert load.counts()["failures"] == 0
-
-
 def test_a_quota_that_is_exceeded_is_named(release, versions, load):
     pods = len(release.get("pods")["items"])
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "narrow"}}
@@ -255,13 +237,3 @@ def test_a_quota_that_is_exceeded_is_named(release, versions, load):
     finally:
         release.kubectl("delete", "resourcequota", "narrow")
     assert load.counts()["failures"] == 0
-
-
-def test_with_the_gateways_control_plane_killed_users_are_answered(load):
-    where = ("--namespace", "envoy-gateway", "-l", "control-plane=envoy-gateway")
-    kubectl("delete", "pods", *where, "--grace-period=0", "--force")
-    before = load.counts()["requests"]
-
-    eventually(lambda: load.counts()["requests"] > before + 300, 30)
-    assert load.counts()["failures"] == 0
-    kubectl("rollout", "status", "deployment/envoy-gateway", "-n", "envoy-gateway")

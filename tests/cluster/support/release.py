@@ -109,6 +109,7 @@ class Release:
             target = (self.namespace, f"{self.name}-{service}", PORTS[service])
             self._forwards[service] = Forward(*target)
         given = {"Authorization": f"Bearer {token or self.token}"}
+        given["Host"] = f"{self.name}-{service}:{PORTS[service]}"  # MLflow answers to its own name
         return self._forwards[service].call(method, path, body, given)
 
     def asked(self, service, method, path, body=None):
@@ -149,6 +150,16 @@ class Release:
         # Progress and the result come in one stream, in no certain order at the end.
         (result,) = [line for line in log.splitlines() if line.startswith('{"job"')][-1:]
         return json.loads(result)
+
+    def await_seen(self, model):
+        """Wait until the rollout-controller has seen the ServedModel as it is now."""
+
+        def seen():
+            served = self.get("servedmodel", model)
+            generation = served["metadata"]["generation"]
+            return served.get("status", {}).get("observedGeneration") == generation
+
+        eventually(seen, 30)
 
     def status(self, model):
         """Return the rollout-controller's status of a model."""

@@ -30,9 +30,15 @@ def served_model(host, **spec):
 
 def apply_project(release, host, **spec):
     """Give the release the model: how it is served, and its Gates."""
-    release.apply(served_model(host, **spec))
+    serve(release, host, **spec)
     policy = (HERE / "e2e-policy.yaml").read_bytes()
     release.asked("registry-proxy", "PUT", f"/v1/models/{MODEL}/policy", policy)
+
+
+def serve(release, host, **spec):
+    """Say how the model is served, and wait until that is known."""
+    release.apply(served_model(host, **spec))
+    release.await_seen(MODEL)
 
 
 def train(release, rows, *options):
