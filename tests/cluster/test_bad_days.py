@@ -1,5 +1,5 @@
-"""Eight things that go wrong in a cluster: Production keeps answering, and the status says which object has
-which fault and what to do.
+"""Eight things that go wrong in a cluster: Production keeps answering, and the status says which
+object has which fault and what to do.
 
 Every test begins with a version in PRODUCTION and another in STAGING, under users' load, and
 leaves the same behind. The whole matrix over all phases is `make bench-cluster`.
