@@ -58,7 +58,7 @@ def test_the_first_version_answers_users_within_five_minutes_of_its_installation
 
 def test_no_users_request_fails_while_versions_change(story):
     for counts in (story["promoting"], story["shadowing the flipped"]):
-        assert counts["requests"] > 1000
+        assert counts["requests"] > 300
         assert counts["failures"] == 0, counts
 
 
