@@ -107,7 +107,7 @@ def route_edited(stage: Stage) -> Iterator[None]:
 @contextmanager
 def quota_exceeded(stage: Stage) -> Iterator[None]:
     """Allow not one pod more."""
-    pods = len(stage.release.get("pods")["items"])
+    pods = sum(each["status"]["phase"] == "Running" for each in stage.release.get("pods")["items"])
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "narrow"}}
     stage.release.apply({**quota, "spec": {"hard": {"pods": str(pods)}}})
     yield
