@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 PLUGIN = "from isogloss.__main__ import kubectl_plugin; kubectl_plugin()"
 
 
+def _as_in_a_terminal():
+    """What a shell starts in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Command:
     """The command as a person runs it, about one release."""
@@ -31,6 +36,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - no thread of ours runs here
         )
 
     def run(self, *arguments, plugin=False):
