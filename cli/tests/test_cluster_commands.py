@@ -190,6 +190,15 @@ def test_a_job_ends_the_command_with_its_exit_code_and_last_word(run, kubectl, e
     assert "isogloss: refused: no such family (kubectl logs pod/p1 -c job)" in found[2]
 
 
+@pytest.fixture
+def in_a_terminal():
+    """What a shell starts in the background ignores Ctrl-C; a person's command hears it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_a_terminal")
 def test_ctrl_c_deletes_the_job(run, kubectl):
     kubectl.answers(*the_job([a_job(), a_pod(running={})], log="reading\n", stays=True))
 
