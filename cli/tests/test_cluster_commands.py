@@ -176,7 +176,7 @@ def test_a_job_shows_its_progress_and_its_result(run, kubectl):
     (created,) = kubectl.called("create", "--field-manager=isogloss-cli")
     job = json.loads(created["given"])
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["train", "/work", "--family", "tfidf_linear"]
+    assert container["args"] == ["train", "/workspace", "--family", "tfidf_linear"]
 
 
 @pytest.mark.parametrize(("ended", "code"), [(1, 1), (2, 2), (3, 3), (137, 1)])

@@ -32,14 +32,16 @@ def a_template(*sidecars):
 
 
 def test_a_job_is_its_template_with_only_the_wishes_filled_in():
-    job = job_from_template(a_template(), "isogloss-train-1", JobWish(["train", "/work"], "mine:2"))
+    job = job_from_template(
+        a_template(), "isogloss-train-1", JobWish(["train", "/workspace"], "mine:2")
+    )
 
     pod = job["spec"]["template"]
     assert job["metadata"]["name"] == "isogloss-train-1"
     assert job["metadata"]["labels"] == {"app": "x", "isogloss.dev/job-name": "isogloss-train-1"}
     assert pod["metadata"]["labels"] == {"isogloss.dev/job-name": "isogloss-train-1"}
     assert pod["spec"]["containers"] == [
-        {"name": "job", "image": "jobs:1", "args": ["train", "/work"]}
+        {"name": "job", "image": "jobs:1", "args": ["train", "/workspace"]}
     ]
     assert pod["spec"]["initContainers"] == [{"name": "project", "image": "mine:2"}]
     assert pod["spec"]["serviceAccountName"] == "isogloss-trainer"
@@ -47,7 +49,7 @@ def test_a_job_is_its_template_with_only_the_wishes_filled_in():
 
 def test_the_template_itself_and_its_project_stay_as_they_are():
     template = a_template()
-    job = job_from_template(template, "j", JobWish(["train", "/work"]))
+    job = job_from_template(template, "j", JobWish(["train", "/workspace"]))
 
     assert template == a_template()
     (project,) = job["spec"]["template"]["spec"]["initContainers"]

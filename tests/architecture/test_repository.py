@@ -9,8 +9,7 @@ import pytest
 HOSTS = re.compile(
     r"(pypi\.org|pythonhosted\.org|registry\.npmjs|proxy\.golang|crates\.io|deb\.debian)"
 )
-# Pods of jobs have their project in a folder /work of their own.
-MACHINE = re.compile(r"(?<![\w.])/(work/(main|shared)\b|(root|home)/[a-z.])")
+MACHINE = re.compile(r"(?<![\w.])/(work|root|home)/[a-z.]")
 OWN_FILE = "tests/architecture/test_repository.py"
 REQUIREMENTS = [
     "requirements-dev.txt",

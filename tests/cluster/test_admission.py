@@ -171,12 +171,14 @@ FORGERIES = {
     ),
     "a registry by argument": lambda pod: job(pod)["args"].extend(["--registry-url", "http://e"]),
     "a candidate elsewhere": lambda pod: job(pod)["args"].append("--candidate-url=http://e:1"),
-    "code from the project": lambda pod: set_env(job(pod), "PYTHONPATH", "/work"),
-    "the project as its folder": lambda pod: job(pod).update(workingDir="/work"),
+    "code from the project": lambda pod: set_env(job(pod), "PYTHONPATH", "/workspace"),
+    "the project as its folder": lambda pod: job(pod).update(workingDir="/workspace"),
     "a mount over its code": lambda pod: mount(job(pod), "work", "/opt/isogloss"),
     "a predictor of one's own": lambda pod: beside(pod, "candidate").update(image="other:1"),
     "a predictor with a command": lambda pod: beside(pod, "baseline").update(command=["sh"]),
-    "a version from a folder": lambda pod: set_env(beside(pod, "candidate"), ARTIFACT, "/work"),
+    "a version from a folder": lambda pod: set_env(
+        beside(pod, "candidate"), ARTIFACT, "/workspace"
+    ),
     "a project that stays": lambda pod: beside(pod, "project").update(restartPolicy="Always"),
     "a project that reads the key": lambda pod: mount(beside(pod, "project"), "key", "/key"),
     "processes that see each other": lambda pod: pod["spec"].update(shareProcessNamespace=True),

@@ -23,7 +23,7 @@ from sentiment import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
-OTHER_DOMAIN = "/work/.isogloss/data/imdb-reviews-1.0.0/other-domain.parquet"
+OTHER_DOMAIN = "/workspace/.isogloss/data/imdb-reviews-1.0.0/other-domain.parquet"
 PROMETHEUS = "/api/v1/namespaces/monitoring/services/prometheus-operated:9090/proxy"
 
 

@@ -40,7 +40,7 @@ def test_every_image_runs_as_999_and_what_it_is_for(any_dockerfile):
         (entrypoint,) = values(instructions, "ENTRYPOINT")
         assert json.loads(entrypoint) in (
             ["python", "-m", package],
-            ["cp", "--recursive", "/project/.", "/work"],
+            ["cp", "--recursive", "/project/.", "/workspace"],
         )
 
 

@@ -24,7 +24,7 @@ class Users:
 
     gateway: str
     host: str
-    texts: str = "/work/.isogloss/data/imdb-reviews-1.0.0/test.parquet"
+    texts: str = "/workspace/.isogloss/data/imdb-reviews-1.0.0/test.parquet"
 
     def start(self, rate, seconds=900, **slices):
         """Begin to send `rate` requests a second; returns when the first was answered."""
@@ -39,14 +39,14 @@ class Users:
     def _pod(self, name, rate, seconds, slices):
         command = ["load", self.texts, "--gateway-url", f"http://{self.host}"]
         command += ["--rate", str(rate), "--seconds", str(seconds), "--output", "json"]
-        command += ["--result", "/work/counts.json"]
+        command += ["--result", "/workspace/counts.json"]
         command += [part for key, value in slices.items() for part in ("--slice", f"{key}={value}")]
-        mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+        mount = {"volumeMounts": [{"name": "work", "mountPath": "/workspace"}]}
         own = {"imagePullPolicy": "IfNotPresent", "securityContext": RESTRICTED, **mount}
         copied = {
             "name": "project",
             "image": f"{REPOSITORY}/example-sentiment:{TAG}",
-            "command": ["cp", "-r", "/project/.", "/work/"],
+            "command": ["cp", "-r", "/project/.", "/workspace/"],
         }
         sent = {"name": "load", "image": f"{REPOSITORY}/cli:{TAG}", "args": command}
         return {
@@ -66,7 +66,7 @@ class Users:
                 },
                 "initContainers": [{**copied, **own}],
                 "containers": [
-                    {**sent, **own, "env": [{"name": "ISOGLOSS_HOME", "value": "/work/home"}]}
+                    {**sent, **own, "env": [{"name": "ISOGLOSS_HOME", "value": "/workspace/home"}]}
                 ],
                 "volumes": [{"name": "work", "emptyDir": {}}],
             },
@@ -119,5 +119,5 @@ def _result(log):
 
 
 def _show():
-    code = "import pathlib; p = pathlib.Path('/work/counts.json'); "
+    code = "import pathlib; p = pathlib.Path('/workspace/counts.json'); "
     return ("python", "-c", code + "print(p.read_text() if p.exists() else '')")

@@ -44,7 +44,7 @@ def serve(release, host, **spec):
 def train(release, rows, *options):
     """Train as a Job and register as a Job; return the version."""
     family = ("--family", "tfidf_linear", "--rows", str(rows))
-    run = release.job("train", ["train", "/work", *family, *options])["run_id"]
+    run = release.job("train", ["train", "/workspace", *family, *options])["run_id"]
     made = release.job("register", ["register", "--model", MODEL, "--run", run])
     return Version(made["digest"], made["version"], run)
 

@@ -45,14 +45,14 @@ spec:
             - name: project
               image: {{ $jobs.project.image | default (include "isogloss.image" (list $ "example-sentiment" (dict))) }}
               imagePullPolicy: {{ $.Values.image.pullPolicy }}
-              command: [cp, -R, /project/., /work/]
+              command: [cp, -R, /project/., /workspace/]
               resources:
                 requests: {cpu: 50m, memory: 64Mi}
                 limits: {memory: 256Mi}
               securityContext:
                 {{- include "isogloss.containerSecurity" $ | nindent 16 }}
               volumeMounts:
-                - {name: work, mountPath: /work}
+                - {name: work, mountPath: /workspace}
             {{- with $extra.initContainers }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -63,7 +63,7 @@ spec:
               args:
                 {{- toYaml (index . 3) | nindent 16 }}
               env:
-                - {name: ISOGLOSS_TRAINING_JOBS_HOME, value: /work/.isogloss}
+                - {name: ISOGLOSS_TRAINING_JOBS_HOME, value: /workspace/.isogloss}
                 - {name: ISOGLOSS_TRAINING_JOBS_TRACKING_URI, value: {{ include "isogloss.mlflowUrl" $ | quote }}}
                 - {name: ISOGLOSS_TRAINING_JOBS_REGISTRY_URL, value: "http://{{ $fullname }}-registry-proxy:8100"}
                 - {name: ISOGLOSS_TRAINING_JOBS_TOKEN_FILE, value: /var/run/isogloss/token}
@@ -81,7 +81,7 @@ spec:
               securityContext:
                 {{- include "isogloss.containerSecurity" $ | nindent 16 }}
               volumeMounts:
-                - {name: work, mountPath: /work}
+                - {name: work, mountPath: /workspace}
                 - {name: tmp, mountPath: /tmp}
                 - {{ include "isogloss.tokenMount" $ }}
                 {{- with $extra.mounts }}

@@ -13,7 +13,7 @@ from isogloss.failures import Refused
 
 JOB, PROJECT = "job", "project"
 """Names of containers: the one that does the work, and the one that brings the project."""
-PROJECT_PATH = "/work"
+PROJECT_PATH = "/workspace"
 NAME_LABEL = "isogloss.dev/job-name"
 """On the Job and its pods, so that one question finds both."""
 
