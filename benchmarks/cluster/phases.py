@@ -58,8 +58,7 @@ def killed(component: str) -> BadDay:
 
     @contextmanager
     def bad_day(stage: Stage) -> Iterator[None]:
-        label = f"app.kubernetes.io/component={component}"
-        stage.release.kubectl("delete", "pods", "-l", label, "--grace-period=0", "--force")
+        stage.release.kill(component)
         yield
 
     return bad_day
@@ -107,11 +106,8 @@ def route_edited(stage: Stage) -> Iterator[None]:
 @contextmanager
 def quota_exceeded(stage: Stage) -> Iterator[None]:
     """Allow not one pod more."""
-    pods = sum(each["status"]["phase"] == "Running" for each in stage.release.get("pods")["items"])
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "narrow"}}
-    stage.release.apply({**quota, "spec": {"hard": {"pods": str(pods)}}})
-    yield
-    stage.release.kubectl("delete", "resourcequota", "narrow")
+    with stage.release.no_more_pods():
+        yield
 
 
 @contextmanager

@@ -74,8 +74,7 @@ def colour(stage: Stage) -> str:
 
 def abort(stage: Stage) -> None:
     """Give the Rollout up."""
-    path = f"/v1/models/{MODEL}/rollouts/current/abort"
-    stage.release.asked("rollout-controller", "POST", path, {"reason": "measured"})
+    stage.release.abort(MODEL, "measured")
     stage.release.await_phase(MODEL, "ABORTED", "ROLLED_BACK")
 
 

@@ -42,8 +42,7 @@ def load(release, users, versions):
 
 def begin_again(release, production, other):
     """Whatever the test before left behind: the one version in PRODUCTION, the other offered."""
-    path = f"/v1/models/{MODEL}/rollouts/current/abort"
-    release.asked("rollout-controller", "POST", path, {"reason": "the next bad day begins"})
+    release.abort(MODEL, "the next bad day begins")
     release.await_phase(MODEL, "SUCCEEDED", "ROLLED_BACK", "ABORTED")
     if release.production(MODEL) != production:
         release.roll_back(MODEL, "the next bad day begins")
@@ -65,8 +64,7 @@ def rolled_out(release, digest, phase):
     try:
         yield release.await_phase(MODEL, phase)
     finally:
-        path = f"/v1/models/{MODEL}/rollouts/current/abort"
-        release.asked("rollout-controller", "POST", path, {"reason": "the bad day is over"})
+        release.abort(MODEL, "the bad day is over")
         release.await_phase(MODEL, "ABORTED", "ROLLED_BACK", "SUCCEEDED")
 
 
@@ -150,16 +148,11 @@ def test_a_rollout_goes_on_after_every_controller_was_killed(release, versions, 
     release.roll_out(MODEL, versions[1])
     release.await_phase(MODEL, "SHADOWING", "CANARY")
 
-    kill(release, "rollout-controller")
+    release.kill("rollout-controller")
 
     release.await_phase(MODEL, "SUCCEEDED", seconds=240)
     release.roll_back(MODEL, "back to where the test began")
     assert load.counts()["failures"] == 0
-
-
-def kill(release, component):
-    labels = f"app.kubernetes.io/component={component}"
-    release.kubectl("delete", "pods", "-l", labels, "--grace-period=0", "--force")
 
 
 def test_going_back_needs_neither_the_registry_nor_the_drift_monitor(release, versions, load):
@@ -214,12 +207,6 @@ def test_a_mirrored_candidate_that_is_deleted_by_hand_costs_no_answer(release, v
 
 
 def test_a_quota_that_is_exceeded_is_named(release, versions, load):
-    pods = sum(each["status"]["phase"] == "Running" for each in release.get("pods")["items"])
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "narrow"}}
-    release.apply({**quota, "spec": {"hard": {"pods": str(pods)}}})
-    try:
-        with rolled_out(release, versions[1], "PENDING"):
-            says(release, "quota")
-    finally:
-        release.kubectl("delete", "resourcequota", "narrow")
+    with release.no_more_pods(), rolled_out(release, versions[1], "PENDING"):
+        says(release, "quota")
     assert load.counts()["failures"] == 0

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -183,6 +184,27 @@ class Release:
         """Go back at once; return what the rollout-controller says of it."""
         path = f"/v1/models/{model}/rollback"
         return self.asked("rollout-controller", "POST", path, {"reason": reason})
+
+    def abort(self, model, reason):
+        """Give the Rollout up; no fault where none is under way."""
+        path = f"/v1/models/{model}/rollouts/current/abort"
+        self.asked("rollout-controller", "POST", path, {"reason": reason})
+
+    def kill(self, component):
+        """End all pods of one of our services, as a node that goes away does."""
+        label = f"app.kubernetes.io/component={component}"
+        self.kubectl("delete", "pods", "-l", label, "--grace-period=0", "--force")
+
+    @contextmanager
+    def no_more_pods(self):
+        """Have a quota that those who run fill."""
+        running = sum(each["status"]["phase"] == "Running" for each in self.get("pods")["items"])
+        quota = _object("v1", "ResourceQuota", {"name": "narrow"})
+        self.apply({**quota, "spec": {"hard": {"pods": str(running)}}})
+        try:
+            yield
+        finally:
+            self.kubectl("delete", "resourcequota", "narrow")
 
     def await_phase(self, model, *phases, seconds=300):
         """Wait until the Rollout is in one of the phases; return the status then."""
