@@ -4,6 +4,7 @@ Installs a release of its own, brings two versions there, measures, and removes 
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +18,12 @@ from rollbacks import measure_rollbacks
 from shadows import measure_shadows
 from stage import Stage, set_up
 
-VERSIONS = {"kubernetes": "1.34.4", "kserve": "0.20.0", "envoy-gateway": "1.9.1"}
+from kube import kubectl
 
+CONTROLLERS = {
+    "kserve": "kserve/kserve-controller-manager",
+    "gateway": "envoy-gateway/envoy-gateway",
+}
 
 Part = Callable[[Report, Stage], list[Bar]]
 
@@ -35,13 +40,24 @@ def parts(tries: int) -> Mapping[str, Part]:
     }
 
 
+def versions() -> Mapping[str, str]:
+    """Return what the cluster says of itself, and the images of what Isogloss stands on."""
+    server = json.loads(kubectl("version", "--output", "json"))["serverVersion"]["gitVersion"]
+    path = "jsonpath={.spec.template.spec.containers[0].image}"
+    images = {
+        name: kubectl("get", "deployment", place[1], "--namespace", place[0], "--output", path)
+        for name, place in ((n, p.split("/")) for n, p in CONTROLLERS.items())
+    }
+    return {"kubernetes": server, **images}
+
+
 def main() -> None:
     """Measure what was chosen, write, and exit 1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="make bench-cluster", description=__doc__)
     parser.add_argument("--tries", type=int, default=30, help="rollbacks that are timed")
     parser.add_argument("--only", nargs="*", metavar="PART", help="only these parts")
     chosen = parser.parse_args()
-    report = Report("cluster", "make bench-cluster", VERSIONS, time.time())
+    report = Report("cluster", "make bench-cluster", versions(), time.time())
     bars = []
     with set_up() as stage:
         what = "seconds from helm install to the first prediction through the gateway"
