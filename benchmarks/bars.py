@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -17,7 +18,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 @dataclass(frozen=True)
 class Bar:
     """One number with its limit. `limit` None: for information; `value` None: it could not be
-    measured, which counts as not met. `how` is the command that repeats it.
+    measured, which counts as not met. `how` is the command that repeats it; `commit` and `at` say
+    what was measured and when, since a part may be measured again without the others.
     """
 
     id: str
@@ -27,6 +29,8 @@ class Bar:
     value: float | None
     met: bool | None
     how: str
+    commit: str
+    at: str
 
 
 @dataclass(frozen=True)
@@ -40,39 +44,56 @@ class Report:
 
     def at_most(self, name: str, what: str, limit: float, value: float | None) -> Bar:
         """Return a bar that any value up to the limit meets."""
-        met = value is not None and value <= limit
-        return Bar(name, what, "<=", limit, value, met, self.command)
+        return self._bar(name, what, ("<=", limit), value)
 
     def at_least(self, name: str, what: str, limit: float, value: float | None) -> Bar:
         """Return a bar that any value from the limit on meets."""
-        met = value is not None and value >= limit
-        return Bar(name, what, ">=", limit, value, met, self.command)
+        return self._bar(name, what, (">=", limit), value)
 
     def shown(self, name: str, what: str, value: float | None) -> Bar:
         """Return a number without a limit."""
-        return Bar(name, what, "", None, value, None, self.command)
+        return self._bar(name, what, ("", None), value)
 
     def write(self, bars: Sequence[Bar]) -> bool:
         """Write results/NAME.json and .md, print the table; return whether every bar is met."""
+        self.save(bars)
+        tell("\n".join(self._table(bars)))
+        return all(bar.met is not False for bar in bars)
+
+    def merged(self, bars: Sequence[Bar]) -> list[Bar]:
+        """Return the bars that were written before, each one that is measured anew exchanged."""
+        path = RESULTS / f"{self.name}.json"
+        written = json.loads(path.read_text())["bars"] if path.exists() else []
+        fresh = {bar.id: bar for bar in bars}
+        kept = [fresh.pop(each["id"], None) or Bar(**each) for each in written]
+        return [*kept, *fresh.values()]
+
+    def save(self, bars: Sequence[Bar]) -> None:
+        """Write results/NAME.json and .md: after every part, so that a broken one loses none."""
         document = {
             "name": self.name,
-            "commit": run_line("git", "-C", str(RESULTS), "rev-parse", "HEAD"),
+            "commit": _commit(),
             "machine": f"{processor()}, {os.cpu_count()} cores",
             "versions": {"python": platform.python_version(), **self.versions},
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "started": _time(self.started),
             "seconds": round(time.time() - self.started),
             "bars": [asdict(bar) for bar in bars],
         }
-        title = self.name.replace("-", " ").capitalize()
-        lines = [f"# {title}", "", f"`{self.command}`, {document['machine']}, ", ""]
-        lines[2] += f"{document['started']}."
-        lines += ["| what | value | bar |", "|---|---|---|"]
-        lines += [f"| {bar.what} | {_value(bar)} | {_verdict(bar)} |" for bar in bars]
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
-        (RESULTS / f"{self.name}.md").write_text("\n".join(lines) + "\n")
-        tell("\n".join(lines))
-        return all(bar.met is not False for bar in bars)
+        (RESULTS / f"{self.name}.md").write_text("\n".join(self._table(bars)) + "\n")
+
+    def _bar(
+        self, name: str, what: str, limit: tuple[str, float | None], value: float | None
+    ) -> Bar:
+        met = _met(*limit, value)
+        return Bar(name, what, *limit, value, met, self.command, _commit(), _time(time.time()))
+
+    def _table(self, bars: Sequence[Bar]) -> list[str]:
+        title = self.name.replace("-", " ").capitalize()
+        made = f"`{self.command}`, {processor()}, {os.cpu_count()} cores, {_time(self.started)}."
+        lines = [f"# {title}", "", made, "", "| what | value | bar |", "|---|---|---|"]
+        return lines + [f"| {bar.what} | {_value(bar)} | {_verdict(bar)} |" for bar in bars]
 
 
 def tell(line: str) -> None:
@@ -92,6 +113,21 @@ def processor() -> str:
     lines = described.read_text().splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+@cache
+def _commit() -> str:
+    return run_line("git", "-C", str(RESULTS), "rev-parse", "HEAD")
+
+
+def _time(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def _met(op: str, limit: float | None, value: float | None) -> bool | None:
+    if limit is None:
+        return None
+    return value is not None and (value <= limit if op == "<=" else value >= limit)
 
 
 def _value(bar: Bar) -> str:
