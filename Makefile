@@ -89,18 +89,20 @@ cluster-up: ## start the test cluster (WITH="monitoring metrics" adds these)
 cluster-down: ## stop the test cluster and undo what it did to this machine
 	@tests/cluster/down.sh
 
+# Images are built while the cluster comes up: most of that is waiting.
+define with-cluster
+trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
+given="$${KUBECONFIG:-}"; export KUBECONFIG="$${given:-$(CLUSTER)/kubeconfig}"; \
+export PATH="$(CLUSTER)/bin:$$PATH" KUBECACHEDIR="$(CLUSTER)/kubectl-cache"; \
+loaded=images-load; [ "$$KUBECONFIG" = $(CLUSTER)/kubeconfig ] || loaded=; \
+KUBECONFIG="$$given" $(MAKE) --no-print-directory -j2 cluster-up $$loaded
+endef
+
 e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (ARGS="-k mirror")
-	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
-	$(MAKE) --no-print-directory cluster-up WITH="monitoring metrics"; \
-	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
-	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache"; \
-	[ "$$KUBECONFIG" != $(CLUSTER)/kubeconfig ] || $(MAKE) --no-print-directory images-load; \
-	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)
+	@$(with-cluster) WITH="monitoring metrics"; \
+	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster -n 2 --dist loadgroup --durations=25 $(ARGS)
 
 bench-cluster: setup ## what Isogloss costs and bears on a cluster (ARGS="--only rollbacks", benchmarks/results/cluster.md)
-	@trap '$(MAKE) --no-print-directory cluster-down' EXIT; \
-	$(MAKE) --no-print-directory cluster-up; \
-	export KUBECONFIG="$${KUBECONFIG:-$(CLUSTER)/kubeconfig}" PATH="$(CLUSTER)/bin:$$PATH"; \
-	export KUBECACHEDIR="$(CLUSTER)/kubectl-cache" PYTHONPATH=benchmarks:tests/cluster/support; \
-	[ "$$KUBECONFIG" != $(CLUSTER)/kubeconfig ] || $(MAKE) --no-print-directory images-load; \
+	@$(with-cluster); \
+	export PYTHONPATH=benchmarks:tests/cluster/support; \
 	$(BIN)/python benchmarks/cluster $(ARGS)

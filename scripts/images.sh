@@ -24,7 +24,7 @@ example-sentiment examples/sentiment"
 cluster_images=$(awk '$1 != "training-jobs" {print $1}' <<<"$images")
 
 main() {
-  local command=${1:-} name
+  local command=${1:-} name references=()
   [[ $command =~ ^(build|load)$ ]] || fail "$(sed -n 2,6p "$0")"
   shift
   if [ $# = 0 ] && [ "$command" = build ]; then
@@ -45,8 +45,10 @@ main() {
   fi
   printf '%-50s %12s %12s %8s\n' image MB "beyond base" seconds
   for name in "${names[@]}"; do
-    "$command" "$name"
+    build "$name"
+    references+=("$(reference "$name")")
   done
+  [ "$command" = build ] || $builder load "${references[@]}"
 }
 
 build() { # NAME
@@ -56,11 +58,6 @@ build() { # NAME
   size=$(size_of "$(reference "$1")")
   printf '\r%-50s %12d %12d %8d\n' "$(reference "$1")" $((size / 1000000)) \
     $(((size - $(size_of $base)) / 1000000)) $((SECONDS - began))
-}
-
-load() { # NAME
-  build "$1"
-  $builder load "$(reference "$1")"
 }
 
 build_one() { # NAME

@@ -22,6 +22,13 @@ collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
 GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
 GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
+# These need no release: `make e2e` runs them beside the others (-n 2 --dist loadgroup).
+PLATFORM = {
+    "test_cluster.py",
+    "test_gateway_adapter.py",
+    "test_lease.py",
+    "test_workloads_adapter.py",
+}
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -39,6 +46,10 @@ def pytest_collection_modifyitems(items):
     """The journey begins on a release that nothing was done to; its versions serve the others."""
     first = ("test_journey.py", "test_bad_days.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else 2)
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            group = "platform" if item.path.name in PLATFORM else "release"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def echo_container(name):

@@ -4,7 +4,8 @@
 #   image.sh build NAME FOLDER [FILE [OPTION...]]
 #                             builds a Dockerfile whose FROM is that image; the options are buildah's
 #   image.sh size NAME        prints how many bytes an image has, unpacked
-#   image.sh load NAME        gives a built image to the cluster that runs, unless it has it
+#   image.sh load NAME...     gives built images to the cluster that runs or is coming up, unless it
+#                             has them
 #   image.sh echo             prints the archive of the image that the cluster's tests use
 set -euo pipefail
 here=$(dirname "$0")
@@ -28,7 +29,7 @@ main() {
       echo "$built/echo.tar"
       ;;
     *)
-      sed -n 2,8p "$0"
+      sed -n 2,9p "$0"
       exit 2
       ;;
   esac
@@ -65,20 +66,45 @@ size() { # NAME: to three digits, as buildah says it
   buildah images --format '{{.Size}}' "$1" | sed 's/ \(.\)B$/\U\1/' | numfmt --from=si
 }
 
-load() { # NAME: from buildah's store to containerd
-  local archive=$state/image.tar id record
-  [ -S "$socket" ] || fail "No test cluster runs to load $1 into: make cluster-up"
-  id=$(buildah images --no-trunc --quiet "$1")
-  record=$state/images/${1//\//_} # goes with the cluster
-  [ "$(cat "$record" 2>/dev/null)" != "$id" ] || return 0
-  rm -f "$archive"
-  buildah push --quiet "$1" "docker-archive:$archive:$1"
-  ctr images import "$archive" >>"$logs/images.log"
-  rm -f "$archive"
+load() { # NAME...: from buildah's store to containerd, as one archive: they share most layers
+  local layout=$state/images.oci name id record new=() ids=()
+  await_containerd
+  for name in "$@"; do
+    id=$(buildah images --no-trunc --quiet "$name")
+    record=$(record_of "$name")
+    [ "$(cat "$record" 2>/dev/null)" != "$id" ] || continue
+    new+=("$name")
+    ids+=("$id")
+  done
+  [ ${#new[@]} != 0 ] || return 0
+  rm -rf "$layout"
+  for name in "${new[@]}"; do
+    buildah push --quiet --disable-compression "$name" "oci:$layout:$name"
+  done
+  tar --create --directory "$layout" . | ctr images import - >>"$logs/images.log"
+  rm -rf "$layout"
+  for name in "${new[@]}"; do
+    record_loaded "$name" "${ids[0]}"
+    ids=("${ids[@]:1}")
+  done
+}
+
+await_containerd() { # a cluster that is coming up has it early, once all that it runs is built
+  [ -S "$socket" ] || lock
+  [ -S "$socket" ] || fail "No test cluster runs to load images into: make cluster-up"
+}
+
+record_of() { # NAME: which image the cluster has by that name; goes with the cluster
+  echo "$state/images/${1//\//_}"
+}
+
+record_loaded() { # NAME ID
+  local record
+  record=$(record_of "$1")
   # Kubernetes gave the one before a name of its own, which would keep its layers.
   [ ! -e "$record" ] || ctr images rm "$(cat "$record")" >>"$logs/images.log" 2>&1 || true
   mkdir -p "$state/images"
-  echo "$id" >"$record"
+  echo "$2" >"$record"
 }
 
 main "$@"

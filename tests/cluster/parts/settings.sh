@@ -56,9 +56,12 @@ need_packages() { # DEBIAN-PACKAGE...: installs what is missing
   dpkg -s "$@" >/dev/null 2>&1 && return
   command -v apt-get >/dev/null || fail "These Debian packages are needed, and apt-get is not here to install them: $*"
   step "installing Debian packages: $*"
+  exec 8<"$cache" # two of these scripts may want packages at once, and apt-get does not wait
+  flock 8
   apt-get update -qq >>"$logs/apt.log" 2>&1 || fail "apt-get update failed: $logs/apt.log"
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" \
     >>"$logs/apt.log" 2>&1 </dev/null || fail "apt-get could not install $*: $logs/apt.log"
+  flock --unlock 8
 }
 
 make_folders() {
