@@ -48,8 +48,7 @@ def share(report: Report, stage: Stage) -> list[Bar]:
         identity = rollout["id"] if isinstance(rollout, dict) else rollout
         release.await_phase(MODEL, "SHADOWING")
         # What is not mirrored counts as missing, so the Gate would FAIL before all is counted.
-        path = f"/v1/models/{MODEL}/rollouts/current/pause"
-        release.asked("rollout-controller", "POST", path, {"reason": "measured"})
+        release.pause(MODEL, "measured")
         path = f"/v1/models/{MODEL}/pairings/{identity}"
 
         def enough() -> dict | None:

@@ -190,6 +190,11 @@ class Release:
         path = f"/v1/models/{model}/rollouts/current/abort"
         self.asked("rollout-controller", "POST", path, {"reason": reason})
 
+    def pause(self, model, reason):
+        """Hold the Rollout in its phase."""
+        path = f"/v1/models/{model}/rollouts/current/pause"
+        self.asked("rollout-controller", "POST", path, {"reason": reason})
+
     def kill(self, component):
         """End all pods of one of our services, as a node that goes away does."""
         label = f"app.kubernetes.io/component={component}"
