@@ -11,15 +11,17 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.adapters.artifact_directory import ArtifactDirectory
 from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.registry_proxy import RegistryProxy
+from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
 from inference.events import BatchWriter
 from inference.lane import Lane
@@ -43,6 +45,7 @@ _log = logging.getLogger(__name__)
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
 # A thread that scores or writes events gives the event loop its turn back within this time.
 _SWITCH_SECONDS = 0.001
+_PAGES_CONNECTIONS = 64  # scrapers and probes, of which there are a few
 _FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
 
 _T = TypeVar("_T")
@@ -65,9 +68,12 @@ def run(settings: InferenceSettings) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     inference = compose(settings)
     prefix, host = "ISOGLOSS_INFERENCE_", settings.host
+    limits = _connection_limits(settings)
+    lane = bounded(inference.lane.protocol(), limits)
+    few = bounded(HttpToolsProtocol, replace(limits, connections=_PAGES_CONNECTIONS))
     listeners = [
-        Listener(inference.public, host, settings.port, f"{prefix}PORT", inference.lane.protocol()),
-        Listener(inference.pages, host, settings.metrics_port, f"{prefix}METRICS_PORT"),
+        Listener(inference.public, host, settings.port, f"{prefix}PORT", lane),
+        Listener(inference.pages, host, settings.metrics_port, f"{prefix}METRICS_PORT", few),
     ]
     run_apps(listeners, inference.health, settings.shutdown_delay_seconds)
 
@@ -151,6 +157,15 @@ class _Life:
             return None
         writer = BatchWriter(self.settings.model, digest, labels, self._fingerprint_key, _new_id)
         return Reporter(self._sink, writer, self.settings.event_queue_limit, self.metrics)
+
+
+def _connection_limits(settings: InferenceSettings) -> ConnectionLimits:
+    return ConnectionLimits(
+        settings.connections_limit,
+        settings.head_limit_bytes,
+        settings.body_limit_bytes,
+        settings.arrival_seconds,
+    )
 
 
 def _artifact_source(settings: InferenceSettings) -> ArtifactSource:

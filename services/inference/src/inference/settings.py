@@ -81,6 +81,24 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
     body_limit_bytes: int = Field(
         1_048_576, ge=1, description="largest request body in bytes; above it 413"
     )
+    head_limit_bytes: int = Field(
+        32_768,
+        ge=1024,
+        description="largest first line and headers of a request in bytes; above it 431",
+    )
+    arrival_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="seconds in which a request must arrive from its first byte to its last, or it "
+        "is answered 408; as long a new connection may be silent and an answer be left unread",
+    )
+    connections_limit: int = Field(
+        900,
+        ge=1,
+        description="open connections; one more takes the place of the one idle for longest, or "
+        "is answered 503; 900 and what else is open fit into 1024 files, a usual limit",
+    )
     text_limit_characters: int = Field(
         20_000, ge=1, description="longest text in characters; above it 422"
     )
