@@ -42,7 +42,8 @@ test-system: setup ## tests that need more than Python: promtool, Helm, checkov,
 lint-manifests: setup ## of test-system: charts, manifests/ and skaffold.yaml against schemas and policies
 	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system/test_manifests.py tests/system/test_policies.py tests/system/test_skaffold.py $(ARGS)
 
-render: setup ## write what is made from the charts: schemas, tables of values, manifests/
+render: setup ## write what is made from charts and code: schemas, tables of values, manifests/
+	@$(BIN)/python scripts/policy_schema.py
 	@$(BIN)/python scripts/chart_values.py
 	@helm="$$(PYTHON=$(CURDIR)/$(BIN)/python tests/cluster/program.sh helm)"; $(BIN)/python scripts/render_manifests.py --helm "$$helm"
 
@@ -51,6 +52,10 @@ fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="
 
 bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
 	@$(BIN)/python benchmarks/scorer.py $(ARGS)
+
+.PHONY: bench-gates
+bench-gates: setup ## how often the offline Gate is wrong, and what its bootstrap costs
+	@$(BIN)/python benchmarks/gates.py $(ARGS)
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check .

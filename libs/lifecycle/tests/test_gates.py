@@ -110,3 +110,14 @@ def test_the_reason_holds_the_estimate_its_interval_the_size_and_the_limit():
     assert verdict.reasons[0].text == (
         "macro_f1 on slice all: 0.74 [0.7, 0.78] over 1,000, must be at least 0.8"
     )
+
+
+def test_too_few_rows_settle_nothing_however_good_or_bad_they_look():
+    rule = replace(FLOOR, slice="long", min_n=100)
+    gate = a_gate(rules=(rule,))
+
+    outcomes = [
+        decide(gate, {rule: Interval(low, low, n=12)}, SEEN).reasons[0] for low in (0.1, 1.0)
+    ]
+    assert [reason.outcome for reason in outcomes] == [Outcome.INCONCLUSIVE] * 2
+    assert "too little data, 12 of the 100 rows" in outcomes[0].text

@@ -93,7 +93,7 @@ def test_a_policy_that_leaves_a_move_unguarded_is_refused_by_the_moves_name(move
         ),
         pytest.param(
             lambda d: d["gates"][0]["rules"][0].update(measure="charm"),
-            r"rules\[0\]\.measure is 'charm'; it must be one of accuracy, macro_f1",
+            r"rules\[0\]\.measure is 'charm'; it must be one of accuracy, calibration_error",
             id="unknown measure",
         ),
         pytest.param(
@@ -147,3 +147,21 @@ def test_a_coverage_that_must_be_whole_is_refused():
 
     with pytest.raises(DocumentRefused, match="limits coverage to 1"):
         read_policy(document)
+
+
+def test_a_bootstrapped_measure_needs_a_hundred_rows_unless_the_policy_says_otherwise():
+    rules = [{"measure": "accuracy", "at_least": 0.8}, {"measure": "macro_f1", "at_least": 0.8}]
+    rules.append({"measure": "macro_f1", "slice": "long", "at_least": 0.8, "min_n": 1000})
+    document = changed(lambda policy: policy["gates"][0].update(rules=rules))
+
+    assert [rule.min_n for rule in read_policy(document).gates[0].rules] == [0, 100, 1000]
+
+
+def test_a_limit_on_behaviour_without_a_test_of_it_is_refused():
+    rule = {"measure": "invariance_failures", "at_most": 0.05}
+    document = changed(lambda policy: policy["gates"][0]["rules"].append(rule))
+
+    with pytest.raises(DocumentRefused, match="has no invariance tests"):
+        read_policy(document)
+    document["behaviour"] = {"invariance": [{"name": "case", "edit": "drop_case"}]}
+    assert read_policy(document).behaviour.invariance

@@ -58,7 +58,11 @@ class Measurement:
     `counts` by `name`:
     - `cells`: {"labels": [...], "cells": [[truth, baseline, candidate, count], ...]}, label
       indices; baseline is -1 where there is none
-    - `latency_ms`: {"buckets": [[upper_ms, count], ...]} on `stats.quantiles` edges
+    - `calibration`: {"bins": [[n, right, confidence of right, of wrong rows], ...]}
+    - `invariance`, `direction`, `minimum_functionality`: {"n", "failed"}; `leakage`: {"n", "leaked"}
+    - `latency_ms`: {"buckets": [[upper_ms, count], ...]} on `stats.quantiles` edges;
+      `latency_pair`: the same beside {"baseline": [[upper_ms, count], ...]} of the same minutes
+    - `footprint`: {"artifact_bytes", "memory_bytes"}, of what was measured
     - `pairs`: {"n", "bad", "missing", "eligible"}: disagreeing or missing pairs are bad
     - `labelled`: {"n", "wins", "losses"}: wins are rows only the Candidate had right
     - `requests`: {"n", "errors"}; `slow`: {"n", "over", "limit_ms"}

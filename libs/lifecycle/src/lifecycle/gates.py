@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
-from lifecycle.policies import COMPARISONS, AtLeast, AtMost, Gate, Limit, NonInferior, Rule
+from lifecycle.measures import COMPARISONS
+from lifecycle.policies import AtLeast, AtMost, Gate, Limit, NonInferior, Rule
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
 
 
@@ -72,6 +73,9 @@ def _judge_rule(gate: Gate, rule: Rule, bounds: Bounds | None, observed: Observa
         return Reason(gate.name, Outcome.PASS, text)
     if bounds is None:
         text = f"{name}: not measured; measure it on that slice"
+        return Reason(gate.name, Outcome.INCONCLUSIVE, text)
+    if bounds.n < rule.min_n:
+        text = f"{name}: too little data, {bounds.n:,} of the {rule.min_n:,} rows that are needed"
         return Reason(gate.name, Outcome.INCONCLUSIVE, text)
     outcome = compare(bounds, rule.limit)
     return Reason(gate.name, outcome, f"{name}: {_interval(bounds)}, {_limit_text(rule.limit)}")

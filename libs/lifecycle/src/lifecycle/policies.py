@@ -1,30 +1,18 @@
 """The gate policy: which Gates guard which move, and every limit they hold.
 
 Its digest is bound into Evidence, so a limit changed after the measurement does not count.
-Adding a measure: name it in `MEASURES`, compute its bounds in the services' `judge.py`.
+What can be limited is named in `lifecycle.measures`; how its bounds follow from counts is said in
+`stats.measures`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from lifecycle.behaviour import Behaviour, read_behaviour
 from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
+from lifecycle.measures import BOOTSTRAPPED, DIFFERENCES, FEWEST_ROWS, MEASURES, RATES, SCORES
 from lifecycle.stages import CANARY, Stage, move_name
-
-MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
-    EvidenceKind.OFFLINE: frozenset({"macro_f1", "accuracy", "macro_f1_difference"}),
-    EvidenceKind.LATENCY: frozenset({"latency_ms_p95", "latency_ms_p99"}),
-    EvidenceKind.SHADOW: frozenset({"disagreement", "accuracy_difference", "coverage"}),
-    EvidenceKind.CANARY: frozenset({"error_ratio", "slow_ratio"}),
-}
-COMPARISONS = frozenset({"macro_f1_difference", "accuracy_difference", "disagreement"})
-"""Measures that need a Baseline; without one there is nothing to compare and they are skipped."""
-
-SCORES = frozenset({"macro_f1", "accuracy", "coverage"})
-DIFFERENCES = frozenset({"macro_f1_difference", "accuracy_difference"})
-RATES = frozenset({"accuracy", "coverage", "disagreement", "error_ratio", "slow_ratio"})
-"""Measures judged by a confidence sequence on a rate, whose limit lies strictly inside (0, 1)."""
 
 GUARDABLE = frozenset(
     {
@@ -67,11 +55,12 @@ Limit = AtLeast | AtMost | NonInferior
 
 @dataclass(frozen=True)
 class Rule:
-    """One limit on one measure of one Slice."""
+    """One limit on one measure of one Slice, of which fewer than `min_n` rows settle nothing."""
 
     measure: str
     slice: str
     limit: Limit
+    min_n: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +94,7 @@ class GatePolicy:
     evidence_max_age_seconds: float
     waivers_allowed: bool
     gates: tuple[Gate, ...]
+    behaviour: Behaviour | None = None
 
     def guarding(self, move: str) -> tuple[Gate, ...]:
         """Return the Gates that guard `move` (`SHADOW->CANARY`), in the policy's order."""
@@ -124,9 +114,11 @@ def read_policy(document: object) -> GatePolicy:
             _read_gate(Fields(item, f"policy.gates[{index}]"))
             for index, item in enumerate(fields.items("gates"))
         ),
+        behaviour=read_behaviour(fields.section("behaviour")) if fields.has("behaviour") else None,
     )
     fields.close()
     _refuse_gaps(policy)
+    _refuse_untested(policy)
     return policy
 
 
@@ -164,7 +156,13 @@ def _default_wait(kind: EvidenceKind) -> float:
 
 def _read_rule(fields: Fields, kind: EvidenceKind) -> Rule:
     measure = fields.choice("measure", MEASURES[kind])
-    rule = Rule(measure, fields.text("slice", "all"), _read_limit(fields))
+    fewest = FEWEST_ROWS if measure in BOOTSTRAPPED else 0
+    rule = Rule(
+        measure=measure,
+        slice=fields.text("slice", "all"),
+        limit=_read_limit(fields),
+        min_n=fields.whole("min_n", 0, 10_000_000, fewest),
+    )
     fields.close()
     _refuse_unfit_limit(rule, fields.path)
     return rule
@@ -178,7 +176,7 @@ def _read_limit(fields: Fields) -> Limit:
             f"{fields.path} has {len(written)} limits; "
             "write exactly one of at_least, at_most, margin"
         )
-    limit: Limit = readers[written[0]](fields.number(written[0], -1, 600_000))
+    limit: Limit = readers[written[0]](fields.number(written[0], -1, 1e12))
     return limit
 
 
@@ -223,3 +221,19 @@ def _refuse_gaps(policy: GatePolicy) -> None:
     for move in sorted(GUARDABLE):
         if not policy.guarding(move):
             raise DocumentRefused(f"policy.gates has no Gate that guards {move}; add one")
+
+
+def _refuse_untested(policy: GatePolicy) -> None:
+    held = policy.behaviour or Behaviour(0)
+    tests = {
+        "minimum_functionality_failures": held.cases,
+        "invariance_failures": held.invariance,
+        "direction_failures": held.direction,
+    }
+    limited = {rule.measure for gate in policy.gates for rule in gate.rules}
+    for measure in sorted(limited & set(tests)):
+        if not tests[measure]:
+            kind = measure.removesuffix("_failures")
+            raise DocumentRefused(
+                f"policy.gates limits {measure}, but policy.behaviour has no {kind} tests; add one"
+            )

@@ -5,7 +5,7 @@ Histograms merge across processes and windows, samples do not. The price is the 
 """
 
 from collections.abc import Sequence
-from math import ceil, inf, log, sqrt
+from math import ceil, inf, isfinite, log, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,6 +57,29 @@ def quantile_bounds(
         point=edges[_bucket(cumulated, ceil(n * q)) + 1],
         upper=edges[_bucket(cumulated, high_rank) + 1] if high_rank <= n else inf,
     )
+
+
+def quantile_ratio_bounds(
+    upper_edges: Sequence[float],
+    candidate: Sequence[int],
+    baseline: Sequence[int],
+    q: float,
+    alpha: float = 0.05,
+) -> Bounds:
+    """Return bounds of the candidate's q-quantile divided by the baseline's, for one look.
+
+    Each quantile is bounded at alpha / 2, so that both hold together; the width of a bucket is
+    charged twice. Infinite where either has too few values.
+    """
+    ours = quantile_bounds(upper_edges, candidate, q, alpha / 2)
+    theirs = quantile_bounds(upper_edges, baseline, q, alpha / 2)
+    n = min(ours.n, theirs.n)
+    if n == 0:
+        return Bounds(n=0, lower=0.0, point=inf, upper=inf)
+    lower = ours.lower / theirs.upper
+    upper = ours.upper / theirs.lower if theirs.lower else inf
+    point = ours.point / theirs.point if isfinite(theirs.point) else lower
+    return Bounds(n=n, lower=lower, point=min(max(point, lower), upper), upper=upper)
 
 
 def _bucket(cumulated: NDArray[np.int64], rank: int) -> int:

@@ -1,22 +1,14 @@
-"""Reading the counts of Measurements strictly, so that judging them later cannot go wrong.
+"""Refusing Evidence whose counts cannot be read, so that judging it later cannot go wrong.
 
-A count that is negative, missing or does not add up is refused when the Evidence is handed in.
+How counts are read is `stats.counts`'; that they add up to what the Measurement says is checked
+when the Evidence is handed in.
 """
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any
-
-import numpy as np
 
 from lifecycle.evidence import Evidence, EvidenceRefused, Measurement
-from stats.classification import Cells
-from stats.quantiles import latency_buckets
-
-_MOST_LABELS = 200
-"""A dense table of (truth, baseline, candidate) for more labels would take over 64 MB."""
-_MOST = 10**12
-"""More observations than any of these were ever counted; sums stay exact as doubles."""
+from stats.counts import read_calibration, read_cells, read_count, read_latencies, whole
 
 
 def refuse_unreadable(evidence: Evidence) -> None:
@@ -29,45 +21,9 @@ def refuse_unreadable(evidence: Evidence) -> None:
             raise EvidenceRefused(f"{where} cannot be read: {error!r}; measure again") from error
 
 
-def read_cells(measurement: Measurement) -> Cells:
-    """Read `cells` as counts [truth, baseline, candidate], or [truth, candidate] where no
-    row has a baseline answer.
-    """
-    size = len(measurement.counts["labels"])
-    rows = [[_whole(part, -1) for part in row] for row in measurement.counts["cells"]]
-    if not 2 <= size <= _MOST_LABELS or any(len(row) != 4 for row in rows):
-        raise ValueError(f"{size} labels, rows must be [truth, baseline, candidate, count]")
-    table = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
-    paired = bool((table[:, 1] >= 0).all()) and len(table) > 0
-    if not paired and (table[:, 1] >= 0).any():
-        raise ValueError("some rows have a baseline answer and some have none")
-    columns = table[:, [0, 1, 2] if paired else [0, 2]]
-    if (columns < 0).any() or (columns >= size).any():
-        raise ValueError(f"a label index is outside 0..{size - 1}")
-    counts = np.zeros((size,) * columns.shape[1], dtype=np.int64)
-    np.add.at(counts, tuple(columns.T), table[:, 3])
-    return Cells(counts)
-
-
-def read_latencies(measurement: Measurement) -> tuple[int, ...]:
-    """Read `latency_ms`, [[upper_ms, count], ...] with empty buckets left out, as counts of all
-    of `stats.quantiles.latency_buckets`, and of what lies above them (upper_ms null).
-    """
-    places = {edge: place for place, edge in enumerate(latency_buckets())}
-    counts = [0] * (len(places) + 1)
-    for upper_ms, count in measurement.counts["buckets"]:
-        counts[-1 if upper_ms is None else places[float(upper_ms)]] += _whole(count)
-    return tuple(counts)
-
-
-def read_count(measurement: Measurement, key: str) -> int:
-    """Read one whole, non-negative count."""
-    return _whole(measurement.counts[key])
-
-
 def _read(measurement: Measurement) -> None:
     counted = _READERS[measurement.name](measurement)
-    if _whole(measurement.n) != counted:
+    if whole(measurement.n) != counted:
         raise ValueError(f"n is {measurement.n} but {counted} were counted")
     if not 0 <= measurement.started_at <= measurement.ended_at:
         raise ValueError("it ended before it started")
@@ -77,9 +33,9 @@ def _read_parts(*names: str) -> Callable[[Measurement], int]:
     """Return a reader of n and of parts of it, each at most n."""
 
     def read(measurement: Measurement) -> int:
-        n = read_count(measurement, "n")
+        n = read_count(measurement.counts, "n")
         for name in names:
-            if read_count(measurement, name) > n:
+            if read_count(measurement.counts, name) > n:
                 raise ValueError(f"{name} is more than n, which is {n}")
         return n
 
@@ -87,8 +43,8 @@ def _read_parts(*names: str) -> Callable[[Measurement], int]:
 
 
 def _read_labelled(measurement: Measurement) -> int:
-    n = read_count(measurement, "n")
-    if read_count(measurement, "wins") + read_count(measurement, "losses") > n:
+    n = read_count(measurement.counts, "n")
+    if read_count(measurement.counts, "wins") + read_count(measurement.counts, "losses") > n:
         raise ValueError(f"wins and losses are more than n, which is {n}")
     return n
 
@@ -99,17 +55,29 @@ def _read_slow(measurement: Measurement) -> int:
     return _read_parts("over")(measurement)
 
 
+def _read_latency_pair(measurement: Measurement) -> int:
+    read_latencies(measurement.counts["baseline"])
+    return sum(read_latencies(measurement.counts["buckets"]))
+
+
+def _read_footprint(measurement: Measurement) -> int:
+    for amount in measurement.counts.values():
+        whole(amount)
+    return 1
+
+
 _READERS: Mapping[str, Callable[[Measurement], int]] = {
-    "cells": lambda measurement: read_cells(measurement).n,
-    "latency_ms": lambda measurement: sum(read_latencies(measurement)),
+    "cells": lambda measurement: read_cells(measurement.counts).n,
+    "calibration": lambda measurement: read_calibration(measurement.counts).n,
+    "invariance": _read_parts("failed"),
+    "direction": _read_parts("failed"),
+    "minimum_functionality": _read_parts("failed"),
+    "leakage": _read_parts("leaked"),
+    "latency_ms": lambda measurement: sum(read_latencies(measurement.counts["buckets"])),
+    "latency_pair": _read_latency_pair,
+    "footprint": _read_footprint,
     "pairs": _read_parts("bad", "missing", "eligible", "paired"),
     "labelled": _read_labelled,
     "requests": _read_parts("errors"),
     "slow": _read_slow,
 }
-
-
-def _whole(value: Any, low: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:
-        raise ValueError(f"{value!r} is not a whole number from {low} to {_MOST:g}")
-    return value
