@@ -59,7 +59,8 @@ class Measurement:
     - `cells`: {"labels": [...], "cells": [[truth, baseline, candidate, count], ...]}, label
       indices; baseline is -1 where there is none
     - `calibration`: {"bins": [[n, right, confidence of right, of wrong rows], ...]}
-    - `invariance`, `direction`, `minimum_functionality`: {"n", "failed"}; `leakage`: {"n", "leaked"}
+    - `invariance`, `direction`, `minimum_functionality`: {"n", "failed"}
+    - `leakage`: {"n", "leaked"}: test rows that are, or nearly are, in the training part
     - `latency_ms`: {"buckets": [[upper_ms, count], ...]} on `stats.quantiles` edges;
       `latency_pair`: the same beside {"baseline": [[upper_ms, count], ...]} of the same minutes
     - `footprint`: {"artifact_bytes", "memory_bytes"}, of what was measured
