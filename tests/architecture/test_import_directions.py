@@ -54,6 +54,7 @@ THIRD_PARTY = {
         "uvicorn",
     },
     "registry_proxy": {
+        "alembic",
         "fastapi",
         "httpx",
         "numpy",
@@ -104,7 +105,7 @@ THIRD_PARTY = {
         "yaml",
     },
 }
-VENDORS = {"mlflow", "envoy", "kubernetes", "sqlalchemy", "psutil"}
+VENDORS = {"alembic", "mlflow", "envoy", "kubernetes", "sqlalchemy", "psutil"}
 """Behind one adapter file each; in the jobs and the command the file named here."""
 VENDOR_FILES_ELSEWHERE = {
     "servicekit": {"kubernetes_api"},

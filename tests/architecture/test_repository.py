@@ -17,6 +17,7 @@ REQUIREMENTS = [
     "services/inference/requirements.txt",
     "services/inference/requirements-sklearn.txt",
     "services/registry-proxy/requirements.txt",
+    "services/registry-proxy/requirements-postgresql.txt",
     "services/drift-monitor/requirements.txt",
     "services/rollout-controller/requirements.txt",
     "training-jobs/requirements.txt",

@@ -35,6 +35,7 @@ def _load(name, path):
 
 fakes = _load("registry_proxy_fakes", HERE / "fakes.py")
 AdmittedSuite = _load("registry_proxy_admitted_suite", HERE / "admitted_suite.py").AdmittedSuite
+_load("registry_proxy_ledger_suite", HERE / "ledger_suite.py")
 # One small Kubernetes API server for all members' tests, so that they agree on how it answers.
 _API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
 ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer

@@ -15,7 +15,8 @@ from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.stages import Stage
 from registry_proxy.adapters.admitted_object import AdmittedObject
-from registry_proxy.adapters.sqlite_ledger import SqliteLedger
+from registry_proxy.adapters.ledger_database import open_sqlite
+from registry_proxy.adapters.sql_ledger import SqlLedger
 from registry_proxy.ledger.admitted import admitted_versions
 from registry_proxy.ledger.keep_admitted import AdmittedKeeper, Pace
 from registry_proxy.ledger.ports import AdmittedUnavailable, Page
@@ -129,7 +130,8 @@ class Kept:
     def __init__(self, folder, pace):
         self.now = 1000.0
         self.admitted = FakeAdmitted()
-        self.ledger = SqliteLedger(folder / "ledger.db", lambda: self.now, self._told)
+        self._database = open_sqlite(folder / "ledger.db")
+        self.ledger = SqlLedger(self._database, lambda: self.now, self._told)
         self.keeper = AdmittedKeeper(self.ledger, self.admitted, lambda: self.now, pace)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
@@ -142,13 +144,13 @@ class Kept:
         self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
         self._loop.close()
-        self.ledger.close()
+        self._database.close()
 
     def stage(self, letter):
         digest = a_digest(letter)
         seq = self.ledger.state("sentiment").seq
         body = {"number": seq + 1, "digest": digest, "lineage": {}, "metadata": {}}
-        moved = {"digest": digest, "after": "STAGING"}
+        moved = {"digest": digest, "before": "REGISTERED", "after": "STAGING"}
         drafts = (Draft(EntryKind.REGISTERED, "x", body), Draft(EntryKind.TRANSITION, "x", moved))
         self.ledger.append("sentiment", seq, Page(drafts))
 

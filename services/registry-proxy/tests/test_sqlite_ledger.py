@@ -1,211 +1,166 @@
-import os
-import signal
+"""The ledger in one file, and files that were made before there were migrations."""
+
 import sqlite3
-import subprocess
 import sys
-import threading
 
 import pytest
 
-from lifecycle.digests import sha256_digest
-from lifecycle.ledger import GENESIS, Draft, EntryKind, verify_chain
-from registry_proxy.adapters.sqlite_ledger import SqliteLedger
-from registry_proxy.ledger.ports import HeadMoved, LedgerUnavailable, Page
+from lifecycle.digests import canonical_json
+from lifecycle.ledger import Draft, EntryKind, seal
+from registry_proxy.adapters.ledger_database import open_sqlite
+from registry_proxy.adapters.sql_ledger import SqlLedger
+from registry_proxy.ledger.ports import LedgerUnavailable, StageHeld
 
-DIGEST = "sha256:" + "1" * 64
+suite = sys.modules["registry_proxy_ledger_suite"]
+
+# What the last release without migrations made: the tables, word for word.
+BEFORE_MIGRATIONS = """
+CREATE TABLE schema_version (version INTEGER NOT NULL, PRIMARY KEY (version));
+CREATE TABLE entries (
+    seq INTEGER NOT NULL, time FLOAT NOT NULL, model VARCHAR(64) NOT NULL,
+    kind VARCHAR(16) NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL,
+    previous VARCHAR(71) NOT NULL, hash VARCHAR(71) NOT NULL, PRIMARY KEY (seq), UNIQUE (hash));
+CREATE INDEX entries_by_model ON entries (model, seq);
+CREATE TABLE documents (
+    digest VARCHAR(71) NOT NULL, content BLOB NOT NULL, PRIMARY KEY (digest));
+CREATE TRIGGER IF NOT EXISTS entries_no_UPDATE BEFORE UPDATE ON entries BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS entries_no_DELETE BEFORE DELETE ON entries BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS documents_no_UPDATE BEFORE UPDATE ON documents BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS documents_no_DELETE BEFORE DELETE ON documents BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+INSERT INTO schema_version VALUES (1);
+"""
 
 
-def a_page(count=1, documents=()):
-    drafts = [Draft(EntryKind.POLICY, "ada", {"digest": f"p{i}"}) for i in range(count)]
-    return Page(tuple(drafts), documents)
+class SqliteScene:
+    opener, kind = "open_sqlite", "Path"
+    refusal = sqlite3.IntegrityError
 
+    def __init__(self, path):
+        self.path = path
+        self.address = str(path)
+        self._opened = []
 
-def a_registration(number=1, digest=DIGEST):
-    body = {"number": number, "digest": digest, "lineage": {}, "metadata": {"labels": ("a", "b")}}
-    return Page((Draft(EntryKind.REGISTERED, "ada", body),))
+    def open(self, observer=lambda _entries: None):
+        database = open_sqlite(self.path)
+        self._opened.append(database)
+        return SqlLedger(database, lambda: 1_700_000_000.123456, observer)
+
+    def sql(self, statement, *values):
+        connection = sqlite3.connect(self.path)
+        try:
+            found = connection.execute(statement, values).fetchall()
+            connection.commit()
+            return found
+        finally:
+            connection.close()
+
+    def unguard(self):
+        for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            self.sql(f"DROP TRIGGER {name}")
+
+    def in_steps(self, statement):
+        """A key may not even for a moment be there twice."""
+        if "6 - seq" not in statement:
+            return [statement]
+        return [statement.replace("6 - seq", "-seq"), statement.replace("6 - seq", "4 + seq")]
+
+    def close(self):
+        for database in self._opened:
+            database.close()
 
 
 @pytest.fixture
-def seen():
-    return []
-
-
-@pytest.fixture
-def ledger(tmp_path, seen):
-    opened = SqliteLedger(tmp_path / "ledger.db", lambda: 5.0, seen.extend)
+def scene(tmp_path):
+    opened = SqliteScene(tmp_path / "ledger.db")
     yield opened
     opened.close()
 
 
-def test_an_unknown_model_is_at_sequence_0(ledger):
-    assert ledger.state("sentiment").seq == 0
-    assert ledger.models() == ()
-    assert ledger.verify().head == GENESIS
+class TestSqliteLedger(suite.LedgerSuite):
+    def test_every_commit_reaches_the_disk(self, ledger):
+        with ledger._database.reading() as connection:
+            pragmas = ("journal_mode", "synchronous")
+            found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+
+        assert found == ["wal", 2]
+
+    def test_a_file_that_is_no_ledger_is_refused(self, scene):
+        scene.path.write_text("these are not the bytes of a database" * 99)
+
+        with pytest.raises(LedgerUnavailable, match="not a database"):
+            scene.open()
 
 
-def test_a_page_is_written_whole_and_in_order(ledger, seen):
-    state = ledger.append("sentiment", 0, a_page(3))
-
-    assert (state.seq, state.policy) == (3, "p2")
-    assert [entry.seq for entry in ledger.entries(None, 0, 10)] == [1, 2, 3]
-    assert [entry.seq for entry in seen] == [1, 2, 3]
-
-
-def test_what_is_read_back_is_what_was_hashed(ledger):
-    ledger.append("sentiment", 0, a_registration())
-
-    (entry,) = ledger.entries("sentiment", 0, 10)
-    assert entry.body["metadata"] == {"labels": ["a", "b"]}
-    assert verify_chain([entry]).problem is None
-
-
-def test_the_chain_runs_over_all_models_and_the_sequence_over_each(ledger):
-    ledger.append("spam", 0, a_page())
-    ledger.append("sentiment", 0, a_page())
-    ledger.append("spam", 1, a_page())
-
-    assert ledger.state("spam").seq == 3
-    assert ledger.state("sentiment").seq == 2
-    assert ledger.models() == ("sentiment", "spam")
-    assert ledger.verify().entries == 3
+def written_before_migrations(scene, *drafts):
+    connection = sqlite3.connect(scene.path)
+    connection.executescript(BEFORE_MIGRATIONS)
+    last = None
+    for draft in drafts:
+        last = seal(draft, "sentiment", 5.0, last)
+        row = (last.seq, last.time, last.model, last.kind, last.actor)
+        row += (canonical_json(last.body).decode(), last.previous, last.hash)
+        connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("INSERT INTO documents VALUES ('sha256:x', 'content')")
+    connection.commit()
+    connection.close()
+    return last
 
 
-def test_a_head_that_moved_writes_nothing(ledger):
-    ledger.append("sentiment", 0, a_page())
-
-    with pytest.raises(HeadMoved):
-        ledger.append("sentiment", 0, a_page(documents=(b"policy",)))
-
-    assert ledger.state("sentiment").seq == 1
-    assert ledger.document(sha256_digest(b"policy")) is None
+def moved(before, after, digest):
+    body = {"digest": digest, "before": before, "after": after}
+    return Draft(EntryKind.TRANSITION, "ada", body)
 
 
-def test_documents_are_found_by_digest(ledger):
-    ledger.append("sentiment", 0, a_page(documents=(b"policy", b"policy")))
+def test_a_ledger_from_before_migrations_is_taken_over_with_all_that_is_in_it(scene):
+    last = written_before_migrations(
+        scene,
+        moved("STAGING", "PRODUCTION", suite.DIGEST),
+        moved("PRODUCTION", "ARCHIVED", suite.DIGEST),
+        moved("SHADOW", "PRODUCTION", suite.OTHER),
+    )
 
-    assert ledger.document(sha256_digest(b"policy")) == b"policy"
-    assert ledger.document("sha256:none") is None
+    ledger = scene.open()
 
-
-@pytest.mark.parametrize("table", ["entries", "documents"])
-@pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET rowid = rowid"])
-def test_nothing_is_ever_changed_or_removed(ledger, tmp_path, table, statement):
-    ledger.append("sentiment", 0, a_page(documents=(b"policy",)))
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-
+    assert ledger.state("sentiment").productions == (suite.DIGEST, suite.OTHER)
+    assert (ledger.verify().problem, ledger.verify().head) == (None, last.hash)
+    with pytest.raises(StageHeld):
+        ledger.append("sentiment", 3, suite.a_move("STAGING", "PRODUCTION"))
+    assert ledger.append("sentiment", 3, suite.a_page()).seq == 4
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement.format(table))
-    connection.close()
+        scene.sql("DELETE FROM entries")
 
 
-def test_every_commit_reaches_the_disk(ledger):
-    with ledger._engine.execution_options(begin="BEGIN").begin() as connection:
-        pragmas = ("journal_mode", "synchronous")
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+def test_an_empty_ledger_from_before_migrations_is_taken_over(scene):
+    written_before_migrations(scene)
 
-    assert found == ["wal", 2]
-
-
-def test_a_ledger_goes_on_where_it_was(ledger, tmp_path):
-    ledger.append("sentiment", 0, a_registration())
-
-    again = SqliteLedger(tmp_path / "ledger.db", lambda: 6.0, lambda _entries: None)
-
-    assert again.state("sentiment") == ledger.state("sentiment")
-    assert again.append("sentiment", 1, a_page()).seq == 2
-    assert ledger.state("sentiment").seq == 2
-    again.close()
+    assert scene.open().append("sentiment", 0, suite.a_page()).seq == 1
+    assert scene.open().verify().entries == 1
 
 
-def test_a_damaged_document_is_not_handed_out(ledger, tmp_path):
-    ledger.append("sentiment", 0, a_page(documents=(b"policy",)))
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-    connection.execute("DROP TRIGGER documents_no_UPDATE")
-    connection.execute("UPDATE documents SET content = 'other'")
-    connection.commit()
-    connection.close()
+def test_a_taken_over_ledger_has_the_same_schema_as_a_new_one(scene, tmp_path):
+    written_before_migrations(scene)
+    scene.open()
+    new = SqliteScene(tmp_path / "new.db")
+    new.open()
 
-    with pytest.raises(LedgerUnavailable, match="damaged"):
-        ledger.document(sha256_digest(b"policy"))
+    def schema(one):
+        names = "SELECT name FROM sqlite_master ORDER BY name"
+        return [(name, one.sql(f"PRAGMA table_info({name})")) for (name,) in one.sql(names)]
 
+    def without_lengths(found):
+        return str(found).replace("VARCHAR(16)", "VARCHAR(64)")
 
-@pytest.mark.usefixtures("ledger")
-def test_a_file_of_another_release_is_refused(tmp_path):
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-    connection.execute("UPDATE schema_version SET version = 99")
-    connection.commit()
-    connection.close()
-
-    with pytest.raises(LedgerUnavailable, match="has schema 99 but this release needs 1"):
-        SqliteLedger(tmp_path / "ledger.db", lambda: 6.0, lambda _entries: None)
+    assert without_lengths(schema(scene)) == without_lengths(schema(new))
+    new.close()
 
 
-def test_a_file_that_is_no_ledger_is_refused(tmp_path):
-    (tmp_path / "ledger.db").write_text("these are not the bytes of a database" * 99)
+def test_a_schema_of_before_migrations_with_another_number_is_refused(scene):
+    written_before_migrations(scene)
+    scene.sql("UPDATE schema_version SET version = 99")
 
-    with pytest.raises(LedgerUnavailable, match="not a database"):
-        SqliteLedger(tmp_path / "ledger.db", lambda: 6.0, lambda _entries: None)
-
-
-def test_of_many_writers_on_one_head_exactly_one_wins(ledger):
-    start = threading.Barrier(8)
-    won, lost = [], []
-
-    def write(name):
-        start.wait()
-        try:
-            won.append(ledger.append("sentiment", 0, a_page(2)).seq)
-        except HeadMoved:
-            lost.append(name)
-
-    threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert (won, len(lost)) == ([2], 7)
-    assert ledger.verify().entries == 2
-
-
-WRITER = """
-import sys
-from registry_proxy.adapters.sqlite_ledger import SqliteLedger
-from registry_proxy.ledger.ports import Page
-from lifecycle.ledger import Draft, EntryKind
-from pathlib import Path
-
-ledger = SqliteLedger(Path(sys.argv[1]), lambda: 1.0, lambda entries: None)
-seq = ledger.state("sentiment").seq
-while True:
-    bodies = [{"digest": f"{seq}.{part}", "filler": "x" * 2000} for part in range(5)]
-    drafts = tuple(Draft(EntryKind.POLICY, "writer", body) for body in bodies)
-    document = f"document {seq}".encode()
-    seq = ledger.append("sentiment", seq, Page(drafts, (document,))).seq
-    print(seq, flush=True)
-"""
-
-
-def test_a_killed_writer_leaves_whole_pages_and_loses_none_it_confirmed(tmp_path):
-    path = tmp_path / "ledger.db"
-    confirmed = 0
-    for round_number in range(4):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3 + round_number * 4):
-            confirmed = int(writer.stdout.readline())
-        os.kill(writer.pid, signal.SIGKILL)
-        confirmed = max([confirmed, *map(int, writer.stdout.read().split())])
-        writer.wait()
-        writer.stdout.close()
-
-        ledger = SqliteLedger(path, lambda: 2.0, lambda _entries: None)
-        report = ledger.verify()
-        last = ledger.entries(None, report.entries - 5, 5)
-        assert report.problem is None
-        assert report.entries >= confirmed
-        assert report.entries % 5 == 0
-        assert {e.body["digest"].split(".")[0] for e in last} == {str(report.entries - 5)}
-        assert ledger.document(sha256_digest(f"document {report.entries - 5}".encode()))
-        ledger.close()
+    with pytest.raises(LedgerUnavailable, match="has schema 99"):
+        scene.open()

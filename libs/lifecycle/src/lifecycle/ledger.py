@@ -1,10 +1,11 @@
 """Ledger entries: append-only, hash-chained, one chain over all models.
 
 An entry's hash covers its content and the hash before it, so a changed, missing or
-reordered entry breaks every later link.
+reordered entry breaks every later link. What is cut off at the end breaks none: that is seen by
+an Anchor, the number and hash of an entry that was kept elsewhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -56,6 +57,14 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """An entry that was seen before: its number and its hash."""
+
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True)
 class ChainReport:
     """What a walk over the chain found; `problem` names the first bad entry, None if sound."""
 
@@ -81,19 +90,46 @@ def seal(draft: Draft, model: str, time: float, last: LedgerEntry | None) -> Led
     return LedgerEntry(seq, time, model, draft.kind, draft.actor, draft.body, previous, digest)
 
 
-def verify_chain(entries: Iterable[LedgerEntry]) -> ChainReport:
-    """Walk all entries in order and report the first that does not fit."""
+def verify_chain(entries: Iterable[LedgerEntry], anchors: Sequence[Anchor] = ()) -> ChainReport:
+    """Walk all entries in order and report the first that does not fit, or an anchor that is not
+    in the chain.
+    """
     last: LedgerEntry | None = None
-    count = 0
+    wanted = {anchor.seq for anchor in anchors}
+    found: dict[int, str] = {}
     for entry in entries:
-        draft = Draft(entry.kind, entry.actor, entry.body)
-        expected = seal(draft, entry.model, entry.time, last)
-        if entry != expected:
-            wanted = expected.seq
-            problem = f"entry {entry.seq} does not follow from the {count} before it"
-            if entry.seq != wanted:
-                problem = f"entry {wanted} is missing or out of order: found {entry.seq}"
-            return ChainReport(count, last.hash if last else GENESIS, problem)
+        problem = _misfit(entry, last)
+        if problem:
+            return _report(last, problem)
         last = entry
-        count += 1
-    return ChainReport(count, last.hash if last else GENESIS, None)
+        if entry.seq in wanted:
+            found[entry.seq] = entry.hash
+    return _report(last, _unanchored(anchors, found, last))
+
+
+def _misfit(entry: LedgerEntry, last: LedgerEntry | None) -> str | None:
+    draft = Draft(entry.kind, entry.actor, entry.body)
+    expected = seal(draft, entry.model, entry.time, last)
+    if entry == expected:
+        return None
+    if entry.seq != expected.seq:
+        return f"entry {expected.seq} is missing or out of order: found {entry.seq}"
+    return f"entry {entry.seq} does not follow from the {expected.seq - 1} before it"
+
+
+def _unanchored(
+    anchors: Sequence[Anchor], found: Mapping[int, str], last: LedgerEntry | None
+) -> str | None:
+    for anchor in sorted(anchors, key=lambda each: each.seq):
+        if anchor.seq not in found:
+            newest = last.seq if last else 0
+            return f"entry {newest + 1} and all after it are missing: there was one {anchor.seq}"
+        if found[anchor.seq] != anchor.hash:
+            return f"entry {anchor.seq}, or one before it, is not the one that was seen before"
+    return None
+
+
+def _report(last: LedgerEntry | None, problem: str | None) -> ChainReport:
+    if last is None:
+        return ChainReport(0, GENESIS, problem)
+    return ChainReport(last.seq, last.hash, problem)

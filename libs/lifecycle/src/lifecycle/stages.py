@@ -33,6 +33,9 @@ LEGAL_MOVES: frozenset[tuple[Stage, Stage]] = frozenset(
 )
 """ARCHIVED to PRODUCTION is the rollback edge; STAGING to PRODUCTION is a model's first."""
 
+HELD_BY_ONE = frozenset({Stage.SHADOW, Stage.PRODUCTION})
+"""Stages that at most one version of a model holds."""
+
 CANARY = "CANARY"
 """Not a Stage: the opening of a Release, named where a Gate guards it (`SHADOW->CANARY`)."""
 

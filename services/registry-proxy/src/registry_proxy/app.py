@@ -14,8 +14,9 @@ from fastapi import FastAPI
 
 from lifecycle.ledger import LedgerEntry
 from registry_proxy.adapters.artifact_files import ArtifactFiles
+from registry_proxy.adapters.ledger_database import LedgerDatabase, open_postgresql, open_sqlite
 from registry_proxy.adapters.mlflow import MlflowRuns
-from registry_proxy.adapters.sqlite_ledger import SqliteLedger
+from registry_proxy.adapters.sql_ledger import SqlLedger
 from registry_proxy.adapters.trust_file import TrustFile
 from registry_proxy.adapters.yaml_documents import read_yaml
 from registry_proxy.artifacts.ports import Runs
@@ -60,7 +61,8 @@ class _Parts:
     lock: TextIO
     metrics: RegistryMetrics
     callers: Callers
-    ledger: SqliteLedger
+    database: LedgerDatabase
+    ledger: SqlLedger
     registry: Registry
     admission: Admission
     cluster: "KubernetesApi | None"
@@ -102,7 +104,8 @@ def _open(
     callers = open_callers(settings, cluster)
     signer = load_signer(settings.signing_key_file)
     trust = _open_trust(settings.trust_file, signer)
-    ledger = SqliteLedger(settings.data_dir / "ledger.db", clock, observers)
+    database = _open_database(settings)
+    ledger = SqlLedger(database, clock, observers)
     observers.append(metrics.observe_entries)
     versions = VersionBook(ledger)
     store = ArtifactFiles(settings.data_dir / "artifacts")
@@ -114,7 +117,9 @@ def _open(
     if keeper:
         metrics.admitted_stale.set_function(keeper.stale_seconds)
         observers.append(lambda _entries: keeper.wake())
-    return _Parts(lock, metrics, callers, ledger, registry, admission, cluster, keeper)
+    return _Parts(
+        lock, metrics, callers, database, ledger, registry, admission, cluster, keeper
+    )
 
 
 class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
@@ -131,10 +136,17 @@ def _connect(settings: RegistryProxySettings) -> "KubernetesApi | None":
     return connect("isogloss-registry-proxy")
 
 
+def _open_database(settings: RegistryProxySettings) -> LedgerDatabase:
+    url, password = settings.database_url, settings.database_password
+    if url is None:
+        return open_sqlite(settings.data_dir / "ledger.db")
+    return open_postgresql(url.get_secret_value(), password and password.get_secret_value())
+
+
 def _open_keeper(
     settings: RegistryProxySettings,
     cluster: "KubernetesApi | None",
-    ledger: SqliteLedger,
+    ledger: SqlLedger,
     clock: Clock,
 ) -> AdmittedKeeper | None:
     name, namespace = settings.admitted_versions, settings.namespace
@@ -161,7 +173,7 @@ def _lifespan(
         if parts.cluster:
             await parts.cluster.close()
         parts.admission.runs.close()
-        parts.ledger.close()
+        parts.database.close()
         parts.lock.close()
 
     return lifespan

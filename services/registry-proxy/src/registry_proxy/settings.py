@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from servicekit.callers_settings import CallersSettings
 
@@ -15,6 +15,14 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     port: int = Field(8100, ge=0, le=65535, description="port of all routes and of /metrics")
     data_dir: Path = Field(
         description="directory of the ledger's file and the artifacts; one process at a time"
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL database of the ledger, postgresql://USER@HOST:PORT/DATABASE, which "
+        "several processes may share; None: a SQLite file in the data directory",
+    )
+    database_password: SecretStr | None = Field(
+        None, description="password of the database's user; None: it stands in the address, or none"
     )
     mlflow_url: str = Field(
         description="address of the MLflow tracking server that versions are registered from",

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from lifecycle.documents import DocumentRefused
 from lifecycle.evidence import EvidenceRefused
 from lifecycle.transitions import StaleSequence, TransitionRefused
-from registry_proxy.ledger.ports import Ledger, LedgerUnavailable
+from registry_proxy.ledger.ports import Ledger, LedgerUnavailable, StageHeld
 from registry_proxy.ledger.registry import Unknown
 from registry_proxy.ledger.settle import GateRefused, WaiverRefused
 from servicekit.problems import Problem, problem_page
@@ -20,6 +20,7 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     WaiverRefused: (422, "waiver-refused", "Waiver refused"),
     StaleSequence: (409, "stale-sequence", "Stale sequence"),
     TransitionRefused: (409, "illegal-transition", "Illegal transition"),
+    StageHeld: (409, "illegal-transition", "Illegal transition"),
     GateRefused: (409, "gate-refused", "Gate refused"),
     LedgerUnavailable: (503, "ledger-unavailable", "Ledger unavailable"),
 }

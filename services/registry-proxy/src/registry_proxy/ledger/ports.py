@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lifecycle.ledger import ChainReport, Draft, LedgerEntry
+from lifecycle.ledger import Anchor, ChainReport, Draft, LedgerEntry
 from lifecycle.model_states import ModelState
 
 Clock = Callable[[], float]
@@ -19,8 +19,14 @@ class HeadMoved(Exception):
     """Somebody wrote to the model since it was read; nothing was written."""
 
 
+class StageHeld(Exception):
+    """The page would give a Stage to two versions of one model; nothing was written."""
+
+
 class LedgerUnavailable(Exception):
-    """The book cannot be read or written; the text says why. Nothing was written."""
+    """The book cannot be read or written; the text says why. Nothing was written, unless the
+    database fell silent at the very end: so look before trying again.
+    """
 
 
 class AdmittedUnavailable(Exception):
@@ -51,7 +57,7 @@ class Ledger(Protocol):
     def append(self, model: str, seen: int, page: Page) -> ModelState:
         """Write the whole page or nothing and return the state after it.
 
-        Raises HeadMoved unless the model's last entry is still number `seen`.
+        Raises HeadMoved unless the model's last entry is still number `seen`, and StageHeld.
         """
         ...
 
@@ -63,8 +69,8 @@ class Ledger(Protocol):
         """Return a stored document, or None when there is none of that digest."""
         ...
 
-    def verify(self) -> ChainReport:
-        """Walk the whole chain."""
+    def verify(self, anchors: Sequence[Anchor] = ()) -> ChainReport:
+        """Walk the whole chain, up to the last entry that was written and through `anchors`."""
         ...
 
 

@@ -1,0 +1,197 @@
+"""Opening the ledger's database, and all in which SQLite and PostgreSQL differ for it.
+
+On both, who writes is alone in the whole database until the transaction ends: by SQLite's lock,
+or by an advisory lock in PostgreSQL, where other processes may be writing. So entries become
+visible in the order of their numbers, without gaps.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from registry_proxy.ledger.ports import LedgerUnavailable
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_FIRST = "0001"
+_WRITES = "writes"
+
+_SQLITE_CONNECTIONS = 40
+"""As many as there are threads that answer requests, so that none waits for another's."""
+_SQLITE_PRAGMAS = ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL")
+_SQLITE_BEGIN = {True: "BEGIN IMMEDIATE", False: "BEGIN"}
+
+_POSTGRESQL_CONNECTIONS = 10
+"""Of the hundred that a server allows by default, so that several replicas fit beside others."""
+_POSTGRESQL_ALONE = "SELECT pg_advisory_xact_lock(7063071)"
+_POSTGRESQL_SESSION = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "synchronous_commit=on",
+        "lock_timeout=10s",
+        "statement_timeout=60s",
+        # A replica that hangs while it writes must not keep all others from writing.
+        "idle_in_transaction_session_timeout=30s",
+    )
+)
+_SQLITE_GUARD = (
+    "CREATE TRIGGER IF NOT EXISTS {table}_no_UPDATE BEFORE UPDATE ON {table} BEGIN "
+    "SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER IF NOT EXISTS {table}_no_DELETE BEFORE DELETE ON {table} BEGIN "
+    "SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+)
+_POSTGRESQL_GUARD = (
+    "CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+    "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()",
+)
+
+
+class LedgerDatabase:
+    """Transactions on one database, of this release's schema. All raise LedgerUnavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writing = threading.Lock()
+        with self.writing() as connection:
+            _migrate(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that only reads."""
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction in which nobody else writes."""
+        # Threads wait here and not in the database, where each would hold a connection.
+        with self._writing, self._transaction(writes=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            with self._engine.execution_options(**{_WRITES: writes}).begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise LedgerUnavailable(
+                f"the ledger's database cannot be used ({_reason(error)}); see to it, look "
+                "where the model stands, and try again"
+            ) from error
+
+
+def open_sqlite(path: Path) -> LedgerDatabase:
+    """Open a file, which is made where there is none. Raises LedgerUnavailable."""
+    engine = create_engine(f"sqlite:///{path}", pool_size=_SQLITE_CONNECTIONS, max_overflow=0)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions by itself: it would begin them as readers,
+        # and two readers that turn writers at once deadlock.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in _SQLITE_PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(_SQLITE_BEGIN[_writes(connection)])
+
+    return LedgerDatabase(engine)
+
+
+def open_postgresql(address: str, password: str | None = None) -> LedgerDatabase:
+    """Open `postgresql://USER@HOST:PORT/DATABASE`, which must exist. Raises LedgerUnavailable."""
+    engine = create_engine(
+        _url(address, password),
+        pool_size=_POSTGRESQL_CONNECTIONS,
+        max_overflow=0,
+        # A connection that a restarted server closed is replaced without anybody's noticing.
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "options": _POSTGRESQL_SESSION},
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if _writes(connection):
+            connection.exec_driver_sql(_POSTGRESQL_ALONE)
+
+    return LedgerDatabase(engine)
+
+
+def append_only(dialect: str, table: str) -> list[str]:
+    """Return the statements after which nobody, not even by hand, changes a row of `table`."""
+    guard = _SQLITE_GUARD if dialect == "sqlite" else _POSTGRESQL_GUARD
+    return [statement.format(table=table) for statement in guard]
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get(_WRITES))
+
+
+def _url(address: str, password: str | None) -> URL:
+    try:
+        url = make_url(address).set(drivername="postgresql+psycopg")
+        url.get_dialect().import_dbapi()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise LedgerUnavailable("the database's address is no postgresql:// address") from error
+    except ImportError as error:
+        raise LedgerUnavailable(
+            "PostgreSQL's driver is missing: install isogloss-registry-proxy[postgresql]"
+        ) from error
+    return url.set(password=password) if password else url
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the schema to this release's, from none or from any release's before it."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" not in tables and "schema_version" in tables:
+        _refuse_other_first(connection)
+        command.stamp(config, _FIRST)
+    _refuse_newer(connection, ScriptDirectory.from_config(config))
+    command.upgrade(config, "head")
+
+
+def _refuse_other_first(connection: Connection) -> None:
+    """Before there were migrations, the schema had the number 1 and a table to say so."""
+    found = connection.exec_driver_sql("SELECT version FROM schema_version").scalar()
+    if found != 1:
+        raise LedgerUnavailable(
+            f"the ledger has schema {found}, which no release before this one wrote; "
+            "run the release that wrote it"
+        )
+
+
+def _refuse_newer(connection: Connection, script: ScriptDirectory) -> None:
+    if "alembic_version" not in inspect(connection).get_table_names():
+        return
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    try:
+        script.get_revision(str(found))
+    except CommandError as error:
+        raise LedgerUnavailable(
+            f"the ledger has schema {found}, which a newer release wrote; run that release"
+        ) from error
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    return str(error.orig).strip() if isinstance(error, DBAPIError) else str(error)
