@@ -5,6 +5,7 @@ import yaml
 from typer.main import get_command
 
 from isogloss.application import application
+from lifecycle.ledger import Draft, EntryKind, seal
 
 VERSION = {
     "number": 1,
@@ -129,6 +130,53 @@ def test_a_broken_ledger_exits_1(in_home, server):
 
     assert code == 1
     assert "entry 4 is missing" in out
+
+
+def a_chain(length):
+    entries = []
+    for number in range(length):
+        draft = Draft(EntryKind.DENIED, "ada", {"reason": f"no {number}"})
+        entries.append(seal(draft, "sentiment", float(number), entries[-1] if entries else None))
+    return entries
+
+
+def exported(entries):
+    return "".join(json.dumps(entry.to_dict()) + "\n" for entry in entries)
+
+
+def test_an_export_is_checked_without_asking_anybody(in_home, tmp_path):
+    chain = a_chain(3)
+    (tmp_path / "all.jsonl").write_text(exported(chain))
+    (tmp_path / "cut.jsonl").write_text(exported(chain[:2]))
+    anchor = f"3:{chain[-1].hash}"
+
+    code, _, said = in_home("audit", "verify", "--file", tmp_path / "all.jsonl")
+    assert (code, said.strip()) == (0, f"anchor: {anchor}")
+    assert in_home("audit", "verify", "--file", tmp_path / "cut.jsonl")[0] == 0
+    cut = ("audit", "verify", "--file", tmp_path / "cut.jsonl", "--anchor", anchor)
+    code, out, _ = in_home(*cut)
+    assert code == 1
+    assert "entry 3 and all after it are missing" in out
+
+
+def test_an_export_is_what_the_registry_sends(in_home, server):
+    entry = a_chain(1)[0].to_dict()
+    server.answers["GET", "/v1/ledger"] = (200, {}, entry)
+
+    code, out, _ = in_home("audit", "export")
+
+    assert (code, json.loads(out)) == (0, entry)
+
+
+@pytest.mark.parametrize("anchor", ["12", "12:abc", "x:sha256:00"])
+def test_what_is_no_anchor_is_misuse(in_home, anchor):
+    assert in_home("audit", "verify", "--anchor", anchor)[0] == 2
+
+
+def test_what_is_no_export_is_misuse(in_home, tmp_path):
+    (tmp_path / "no.jsonl").write_text('{"seq": 1}\n')
+
+    assert in_home("audit", "verify", "--file", tmp_path / "no.jsonl")[0] == 2
 
 
 def test_a_policy_with_an_unknown_field_is_refused_before_it_is_sent(in_home, server, tmp_path):

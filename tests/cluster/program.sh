@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Prints where a program is that make test-system needs, made once into the test cluster's cache:
-# program.sh promtool|helm|checkov|skaffold.json. Needs no cluster, no root and no container.
+# program.sh promtool|helm|checkov|skaffold.json. Needs no cluster, no root and no container. Of
+# postgresql it prints the folder of its programs; where Debian's package is missing, installing that
+# needs root.
 set -euo pipefail
 cd "$(dirname "$0")"
 . parts/settings.sh
@@ -26,6 +28,12 @@ make_skaffold.json() { # FOLDER: the schema of skaffold.yaml lies in skaffold's 
     sed -nE 's/^\t"Dir": "(.*)",$/\1/p' | xargs -I DIR cp DIR/$schema "$1/skaffold.json"
 }
 
+postgresql() {
+  type -P initdb >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null ||
+    need_packages postgresql >&2
+  dirname "$(readlink -f "$(type -P initdb || printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -1)")"
+}
+
 make_folders
 exec 8<"$cache"
 flock 8 # two at once would build into the same folder
@@ -34,6 +42,7 @@ case ${1:-} in
   helm) build_once wheels pins/wheels.txt >&2 ;;
   checkov) build_once checkov ../system/requirements-checkov.txt program.sh >&2 ;;
   skaffold.json) build_once skaffold.json pins/skaffold program.sh >&2 ;;
-  *) fail "program.sh knows promtool, helm, checkov and skaffold.json, not '${1:-}'" ;;
+  postgresql) postgresql && exit ;;
+  *) fail "program.sh knows promtool, helm, checkov, skaffold.json and postgresql, not '${1:-}'" ;;
 esac
 echo "$built/$1"

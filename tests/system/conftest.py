@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from postgresql_server import postgresql_server
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The chart as it is, and with everything on that is off by default; both with Helm's test.
@@ -72,6 +74,12 @@ def helm():
 @pytest.fixture(scope="session")
 def checkov():
     return program("checkov")
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

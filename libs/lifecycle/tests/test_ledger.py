@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.ledger import GENESIS, Draft, EntryKind, seal, verify_chain
+from lifecycle.ledger import (
+    GENESIS,
+    Anchor,
+    Draft,
+    EntryKind,
+    entry_from_dict,
+    read_anchor,
+    seal,
+    verify_chain,
+)
 
 
 def a_chain(length):
@@ -68,3 +77,34 @@ def test_an_entry_resealed_after_a_change_breaks_the_next_link():
     chain[1] = seal(Draft(EntryKind.DENIED, "eve", {}), "sentiment", 1.0, chain[0])
 
     assert verify_chain(chain).problem == "entry 3 does not follow from the 2 before it"
+
+
+def test_a_cut_off_end_is_found_by_an_anchor():
+    chain = a_chain(5)
+    head = Anchor(5, chain[-1].hash)
+
+    assert verify_chain(chain, [head]).problem is None
+    report = verify_chain(chain[:3], [head])
+    assert report.problem == "entry 4 and all after it are missing: there was one 5"
+    assert report.entries == 3
+
+
+def test_a_chain_that_was_forged_whole_is_found_by_an_anchor():
+    seen = Anchor(2, "sha256:" + "0" * 64)
+
+    problem = verify_chain(a_chain(5), [seen]).problem
+
+    assert problem == "entry 2, or one before it, is not the one that was seen before"
+
+
+def test_an_anchor_and_an_entry_are_read_as_they_are_written():
+    (entry,) = a_chain(1)
+
+    assert read_anchor(str(Anchor(1, entry.hash))) == Anchor(1, entry.hash)
+    assert entry_from_dict(entry.to_dict()) == entry
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:md5:0", "x:sha256:0"])
+def test_what_is_no_anchor_is_refused(text):
+    with pytest.raises(ValueError, match=r"anchor|int"):
+        read_anchor(text)

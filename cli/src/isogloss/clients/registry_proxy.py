@@ -65,6 +65,11 @@ class RegistryProxy:
         """Return a model's ledger entries, oldest first."""
         return list(self._service.get(f"/v1/models/{model}/history")["entries"])
 
-    def verify(self) -> Any:
-        """Have the ledger's chain walked."""
-        return self._service.get("/v1/ledger/verify")
+    def verify(self, anchor: str | None = None) -> Any:
+        """Have the ledger's chain walked, up to its end and through an entry that was seen."""
+        asked = f"?anchor={anchor}" if anchor else ""
+        return self._service.get(f"/v1/ledger/verify{asked}")
+
+    def export(self) -> list[str]:
+        """Return all entries, one JSON object a line."""
+        return self._service.send("GET", "/v1/ledger").text.splitlines()

@@ -47,6 +47,11 @@ class LedgerEntry:
         return asdict(self)
 
 
+def entry_from_dict(document: Mapping[str, Any]) -> LedgerEntry:
+    """Read what `to_dict` wrote; raises KeyError, TypeError, ValueError."""
+    return LedgerEntry(**{**document, "kind": EntryKind(document["kind"])})
+
+
 @dataclass(frozen=True)
 class Draft:
     """An entry that has not been given its place in the chain yet."""
@@ -62,6 +67,17 @@ class Anchor:
 
     seq: int
     hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+
+def read_anchor(text: str) -> Anchor:
+    """Read what `str` makes of an Anchor, `12:sha256:...`; raises ValueError."""
+    seq, _, digest = text.partition(":")
+    if not digest.startswith("sha256:"):
+        raise ValueError(f"{text!r} is no anchor; one looks like 12:sha256:...")
+    return Anchor(int(seq), digest)
 
 
 @dataclass(frozen=True)

@@ -117,9 +117,7 @@ def _open(
     if keeper:
         metrics.admitted_stale.set_function(keeper.stale_seconds)
         observers.append(lambda _entries: keeper.wake())
-    return _Parts(
-        lock, metrics, callers, database, ledger, registry, admission, cluster, keeper
-    )
+    return _Parts(lock, metrics, callers, database, ledger, registry, admission, cluster, keeper)
 
 
 class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
@@ -140,7 +138,9 @@ def _open_database(settings: RegistryProxySettings) -> LedgerDatabase:
     url, password = settings.database_url, settings.database_password
     if url is None:
         return open_sqlite(settings.data_dir / "ledger.db")
-    return open_postgresql(url.get_secret_value(), password and password.get_secret_value())
+    return open_postgresql(
+        url.get_secret_value(), password.get_secret_value() if password else None
+    )
 
 
 def _open_keeper(

@@ -18,7 +18,8 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     )
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL database of the ledger, postgresql://USER@HOST:PORT/DATABASE, which "
+        pattern=r"^postgres(ql)?://",
+        description="PostgreSQL database of the ledger, postgresql://USER@HOST:PORT/DATABASE, that "
         "several processes may share; None: a SQLite file in the data directory",
     )
     database_password: SecretStr | None = Field(

@@ -44,16 +44,24 @@ _POSTGRESQL_SESSION = " ".join(
     )
 )
 _SQLITE_GUARD = (
-    "CREATE TRIGGER IF NOT EXISTS {table}_no_UPDATE BEFORE UPDATE ON {table} BEGIN "
-    "SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER IF NOT EXISTS {table}_no_DELETE BEFORE DELETE ON {table} BEGIN "
-    "SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    (
+        "CREATE TRIGGER IF NOT EXISTS {table}_no_UPDATE BEFORE UPDATE ON {table} BEGIN "
+        "SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    ),
+    (
+        "CREATE TRIGGER IF NOT EXISTS {table}_no_DELETE BEFORE DELETE ON {table} BEGIN "
+        "SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    ),
 )
 _POSTGRESQL_GUARD = (
-    "CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
-    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-    "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()",
+    (
+        "CREATE OR REPLACE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
+    ),
+    (
+        "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only()"
+    ),
 )
 
 
@@ -63,8 +71,12 @@ class LedgerDatabase:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = threading.Lock()
-        with self.writing() as connection:
-            _migrate(connection)
+        try:
+            with self.writing() as connection:
+                _migrate(connection)
+        except LedgerUnavailable:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from lifecycle.digests import canonical_json, sha256_digest
-from lifecycle.ledger import LedgerEntry
+from lifecycle.ledger import LedgerEntry, read_anchor
 from lifecycle.transitions import Transition, require_version
 from registry_proxy.ledger.ports import Ledger
 from registry_proxy.ledger.promote import promote
 from registry_proxy.ledger.registry import Registry, Unknown
-from registry_proxy.ledger.schemas import TransitionBody, WaiverBody
+from registry_proxy.ledger.schemas import AnchorText, TransitionBody, WaiverBody
 from registry_proxy.ledger.set_policy import set_policy
 from registry_proxy.ledger.settle import Asked
 from registry_proxy.ledger.submit_evidence import submit_evidence
@@ -93,8 +93,8 @@ def _add_audit(router: APIRouter, registry: Registry, callers: Callers) -> None:
         return StreamingResponse(lines, media_type="application/jsonl")
 
     @router.get("/v1/ledger/verify", dependencies=viewer)
-    def verify() -> dict[str, Any]:
-        return asdict(ledger.verify())
+    def verify(anchor: AnchorText | None = None) -> dict[str, Any]:
+        return asdict(ledger.verify([read_anchor(anchor)] if anchor else []))
 
 
 def _entries(ledger: Ledger, model: str | None) -> Iterator[LedgerEntry]:

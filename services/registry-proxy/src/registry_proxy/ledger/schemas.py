@@ -1,5 +1,7 @@
 """Bodies of the ledger's requests."""
 
+from typing import Annotated
+
 from pydantic import Field, StrictBool, StrictInt
 
 from lifecycle.rollouts import Colour, Marker, Phase
@@ -9,6 +11,8 @@ from registry_proxy.schemas import Body, Digest, JsonObject
 from registry_proxy.schemas import Reason as ReasonText
 
 Sequence = StrictInt
+AnchorText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}:sha256:[0-9a-f]{64}$")]
+"""The number and the hash of an entry that was seen before."""
 
 
 class WaiverBody(Body):
