@@ -12,7 +12,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-serving-lane lint types check lock clean
+.PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-rollouts bench-serving-lane lint types check lock clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ types: setup ## mypy, strict on every src
 	@$(BIN)/mypy
 
 check: lint types test ## all that a change must pass
+
+bench-rollouts: setup ## how often the rule for rates is wrong, and how soon it is right
+	@$(BIN)/python benchmarks/rollouts.py $(ARGS)
 
 bench-serving-lane: setup ## what a prediction costs in each lane (benchmarks/results/serving-lane.md)
 	@$(BIN)/python benchmarks/serving_lane.py $(ARGS)

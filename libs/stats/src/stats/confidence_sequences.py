@@ -11,8 +11,9 @@ from math import inf, lgamma, log
 from stats.bisection import boundary
 from stats.bounds import Bounds
 
-# k = 100 needs up to half the pairs of a flat prior for limits of 2-5 %, at 1-2 % false FAILs.
-PRIOR_STRENGTH = 100.0
+# Of 20 to 150, for limits of 2-5 %: as few pairs as any in clear cases, and the fewest false FAILs
+# (0.6-0.7 % where 100 has 0.8-1.1 %, looking every 100 pairs; benchmarks/rollouts.py).
+PRIOR_STRENGTH = 20.0
 
 
 def beta_binomial_log_e(
