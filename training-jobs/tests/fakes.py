@@ -7,6 +7,7 @@ from pathlib import Path
 from lifecycle.digests import sha256_digest
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.stages import Stage
+from training_jobs.ports import Answer
 from training_jobs.refusals import JobRefused
 
 
@@ -79,6 +80,9 @@ class FakeRegistry:
         described = {"number": version.number, "digest": version.digest, "stage": version.stage}
         return {"version": described, "new": not known}
 
+    def artifact_bytes(self, digest):
+        return len(digest)
+
     def post_evidence(self, model, envelope):
         self.posted.append((model, envelope))
         return sha256_digest(repr(envelope).encode())
@@ -90,12 +94,22 @@ def a_version(number=1, stage=Stage.REGISTERED, **lineage):
     return VersionState(number, digest, stage, 0.0, lineage, {})
 
 
+def sure_of(label, labels=("negative", "positive"), confidence=0.9):
+    """An Answer that gives a label most of the score."""
+    rest = (1 - confidence) / (len(labels) - 1)
+    return Answer(label, {**dict.fromkeys(labels, rest), label: confidence})
+
+
 class FakePlace:
     """Implements `ports.PredictorPlace`: `answer` says what it makes of a text (None: nothing)."""
 
     def __init__(self, answer):
         self.answer = answer
         self.opened = 0
+        self.memory = 50_000_000
+
+    def memory_bytes(self):
+        return self.memory
 
     def connect(self):
         self.opened += 1
@@ -109,8 +123,8 @@ class FakeConnection:
         self.place = place
         self.closed = False
 
-    def labels(self, texts):
-        return [self.place.answer(text) for text in texts]
+    def answers(self, texts):
+        return [sure_of(self.place.answer(text)) for text in texts]
 
     def is_answered(self, text):
         return self.place.answer(text) is not None

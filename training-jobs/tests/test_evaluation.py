@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -21,9 +22,10 @@ from training_jobs.dataset.prepare import prepare
 from training_jobs.dataset.prepared import read_lock
 from training_jobs.dataset.specs import load_spec
 from training_jobs.evaluate import Target, find_target, hand_in, load_pinned, measure, place_both
-from training_jobs.gate.asking import ask_labels
+from training_jobs.gate.asking import ask_texts, label_indices
 from training_jobs.gate.evaluation import Places
 from training_jobs.gate.latency import Latencies, Load, measure_latencies, measurement_of
+from training_jobs.gate.leakage import measure_leakage
 from training_jobs.progress import tell
 from training_jobs.refusals import JobRefused
 
@@ -90,7 +92,8 @@ def lock(data):
 @pytest.fixture
 def target(fakes, lock):
     production = fakes.a_version(1, Stage.PRODUCTION, test_set_digest=lock.test_set_digest)
-    candidate = fakes.a_version(2, test_set_digest=lock.test_set_digest, image="none")
+    pinned = {"test_set_digest": lock.test_set_digest, "dataset_digest": lock.dataset_digest}
+    candidate = fakes.a_version(2, **pinned, image="none")
     registry = fakes.FakeRegistry(POLICY_BYTES, [production, candidate])
     return find_target(registry, "sentiment", "2")
 
@@ -100,7 +103,7 @@ def measured(fakes, data, target, home):
     """Offline and latency Evidence of one who knows against one who always says positive."""
     places = Places(fakes.FakePlace(knows), fakes.FakePlace(always_positive))
     pinned = load_pinned(data, target.subjects.dataset)
-    return measure(target, places, pinned, home / "evaluations")
+    return measure(target, places, pinned, 1234, home / "evaluations")
 
 
 def test_evidence_is_bound_to_every_byte_it_was_measured_with(measured, target, lock, fakes):
@@ -131,7 +134,7 @@ def test_evidence_is_handed_in_signed_by_the_gates_key(fakes, measured, tmp_path
 
 def test_cells_count_truth_baseline_and_candidate_on_every_slice(measured, lock):
     (offline, _), _ = measured
-    names = {m.slice for m in offline.measurements}
+    names = {m.slice for m in offline.measurements if m.name == "cells"}
 
     assert names == {"all", "short", "medium", "long", "films", "books"}
     whole = offline.measurement("cells")
@@ -162,6 +165,53 @@ def test_latencies_of_the_candidate_are_counted_on_the_fixed_buckets(measured):
     assert set(latency.details["p95_ms"]) == {"candidate", "baseline"}
 
 
+def test_both_versions_latencies_and_the_footprint_are_stated(measured):
+    (_, latency), _ = measured
+    pair, footprint = (latency.measurement(name) for name in ("latency_pair", "footprint"))
+
+    assert sum(count for _, count in pair.counts["baseline"]) == pair.n == 1000
+    assert footprint.counts == {"artifact_bytes": 1234, "memory_bytes": 50_000_000}
+
+
+def test_calibration_is_counted_in_bins(measured):
+    (offline, _), _ = measured
+    bins = offline.measurement("calibration").counts["bins"]
+
+    assert sum(row[0] for row in bins) == 40
+    assert sum(row[2] for row in bins) == pytest.approx(40 * 0.9)
+
+
+def test_a_split_without_near_duplicates_leaks_nothing(measured, lock):
+    (offline, _), _ = measured
+    leakage = offline.measurement("leakage")
+
+    assert leakage.counts == {"n": 40, "leaked": 0, "identical": 0}
+    assert leakage.source == lock.dataset_digest
+
+
+def test_leaked_rows_are_counted_whether_they_are_the_same_or_nearly(data, lock):
+    pinned = load_pinned(data, lock.test_set_digest)
+    test = pinned.sets["test"]
+    words = max(test.texts, key=len).split()
+    train = replace(
+        pinned.train,
+        texts=(test.texts[0], " ".join([*words[:-1], "otherwise"]), *pinned.train.texts[2:]),
+    )
+
+    counts = measure_leakage(train, test, "a test", 0.0).counts
+    assert (counts["leaked"], counts["identical"]) == (2, 1)
+
+
+def test_leakage_of_another_preparation_is_not_measured(fakes, data, lock, home):
+    version = fakes.a_version(1, test_set_digest=lock.test_set_digest, dataset_digest="other")
+    target = find_target(fakes.FakeRegistry(POLICY_BYTES, [version]), "sentiment", "1")
+    pinned = load_pinned(data, target.subjects.dataset)
+    places = Places(fakes.FakePlace(knows), None)
+    (offline, _), _ = measure(target, places, pinned, 1, home / "evaluations")
+
+    assert offline.measurement("leakage") is None
+
+
 def test_who_answered_what_is_kept_by_row_id_without_texts(measured, target):
     _, path = measured
     with path.open(encoding="utf-8", newline="") as file:
@@ -180,7 +230,7 @@ def test_without_a_baseline_its_column_is_minus_one(fakes, data, lock, home):
     target = find_target(registry, "sentiment", version.digest)
     pinned = load_pinned(data, target.subjects.dataset)
     places = Places(fakes.FakePlace(knows), None)
-    (offline, _), _ = measure(target, places, pinned, home / "evaluations")
+    (offline, _), _ = measure(target, places, pinned, 1234, home / "evaluations")
 
     assert target.subjects.baseline == "none"
     assert {cell[1] for cell in offline.measurement("cells").counts["cells"]} == {-1}
@@ -188,18 +238,18 @@ def test_without_a_baseline_its_column_is_minus_one(fakes, data, lock, home):
 
 def test_an_answer_that_is_no_label_of_the_test_set_is_refused(fakes, data, lock):
     pinned = load_pinned(data, lock.test_set_digest)
-    place = fakes.FakePlace(lambda _text: "neutral")
+    answers = [fakes.sure_of("neutral")]
 
     with pytest.raises(JobRefused, match="the candidate answers 'neutral'"):
-        ask_labels({"candidate": place}, pinned.sets["test"], pinned.lock.labels)
+        label_indices(answers, pinned.lock.labels, "candidate")
 
 
 def test_answers_keep_the_order_of_the_rows(fakes, data, lock):
     pinned = load_pinned(data, lock.test_set_digest)
     rows = pinned.sets["test"]
-    found = ask_labels({"candidate": fakes.FakePlace(knows)}, rows, pinned.lock.labels)
+    found = ask_texts({"candidate": fakes.FakePlace(knows)}, rows.texts)["candidate"]
 
-    assert found["candidate"] == list(rows.labels)
+    assert label_indices(found, pinned.lock.labels, "candidate") == list(rows.labels)
 
 
 def test_a_version_that_is_not_there_is_refused_with_those_that_are(fakes):

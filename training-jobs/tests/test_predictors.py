@@ -12,6 +12,14 @@ from training_jobs.refusals import JobRefused, Unreachable
 DIGEST = "sha256:" + "a" * 64
 
 
+def tensors(labels):
+    scores = [score for label in labels for score in ((0.8, 0.2) if label == "bad" else (0.3, 0.7))]
+    named = {"parameters": {"labels": ["bad", "good"]}}
+    return {
+        "outputs": [{"name": "label", "data": labels}, {"name": "scores", "data": scores, **named}]
+    }
+
+
 class InferenceStandIn(BaseHTTPRequestHandler):
     """Answers every text with its last word; `server.busy` requests before that with 503."""
 
@@ -26,8 +34,15 @@ class InferenceStandIn(BaseHTTPRequestHandler):
         elif self.path == "/predict":
             self.answer(200, {"prediction": body["text"].split()[-1]})
         else:
-            self.answer(200, {"predictions": [text.split()[-1] for text in body["instances"]]})
+            self.answer(200, tensors([text.split()[-1] for text in body["inputs"][0]["data"]]))
         self.close_connection = self.server.closes
+
+    def do_GET(self):
+        page = "process_resident_memory_bytes 5.2e+07\n" if self.path == "/metrics" else ""
+        self.send_response(200)
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
 
     def answer(self, status, document, *headers):
         content = json.dumps(document).encode()
@@ -65,9 +80,21 @@ def connection(server):
     connected.close()
 
 
-def test_a_batch_is_answered_with_a_label_each(connection, server):
-    assert connection.labels(["it was good", "it was bad"]) == ["good", "bad"]
-    assert server.paths == ["/v1/models/sentiment:predict"]
+def test_a_batch_is_answered_with_labels_and_scores(connection, server):
+    good, bad = connection.answers(["it was good", "it was bad"])
+
+    assert (good.label, good.scores) == ("good", {"bad": 0.3, "good": 0.7})
+    assert (bad.label, bad.confidence) == ("bad", 0.8)
+    assert server.paths == ["/v2/models/sentiment/infer"]
+
+
+def test_a_predictors_memory_is_read_on_its_metrics_page(server):
+    url = f"http://127.0.0.1:{server.server_port}"
+
+    told = HttpPredictor("candidate", "http://127.0.0.1:9", "sentiment", DIGEST, url)
+    assert told.memory_bytes() == 52_000_000
+    silent = HttpPredictor("candidate", url, "sentiment", DIGEST, "http://127.0.0.1:9")
+    assert silent.memory_bytes() is None
 
 
 def test_a_single_prediction_is_asked_of_the_users_route(connection, server):
@@ -78,7 +105,7 @@ def test_a_single_prediction_is_asked_of_the_users_route(connection, server):
 def test_a_full_queue_is_waited_for_when_labels_are_asked(connection, server):
     server.busy = 3
 
-    assert connection.labels(["good"]) == ["good"]
+    assert connection.answers(["good"])[0].label == "good"
 
 
 def test_a_full_queue_is_no_answer_when_predictions_are_timed(connection, server):
@@ -87,12 +114,12 @@ def test_a_full_queue_is_no_answer_when_predictions_are_timed(connection, server
     assert not connection.is_answered("good")
 
 
-@pytest.mark.parametrize("ask", ["labels", "is_answered"])
+@pytest.mark.parametrize("ask", ["answers", "is_answered"])
 def test_another_version_at_that_address_is_refused(connection, server, ask):
     server.version = "sha256:" + "b" * 64
 
     with pytest.raises(JobRefused, match="give the address where that version is served"):
-        getattr(connection, ask)(["good"] if ask == "labels" else "good")
+        getattr(connection, ask)(["good"] if ask == "answers" else "good")
 
 
 def test_a_connection_closed_while_idle_is_made_again(connection, server):
@@ -105,7 +132,7 @@ def test_an_address_where_nobody_listens_is_unreachable():
     nobody = HttpPredictor("candidate", "http://127.0.0.1:9", "sentiment", DIGEST).connect()
 
     with pytest.raises(Unreachable, match=r"the candidate at .* did not answer"):
-        nobody.labels(["good"])
+        nobody.answers(["good"])
     assert not nobody.is_answered("good")
 
 

@@ -45,13 +45,15 @@ def evaluating(home: Home, connections: Connections, model: str, reference: str)
     arguments = ["evaluate", "--model", model, "--version", candidate["digest"]]
     running = Processes(home)
     with ExitStack() as started:
-        launches = []
+        launches: list[Launch] = []
         for option, digest in served.items():
             launch, url = _temporary_predictor(home, model, digest)
             started.callback(running.stop, launch.name)
             running.start(launch.name, launch.command, launch.environment)
             launches.append(launch)
             arguments += [option, url]
+        metrics_url = launches[0].ready_url.removesuffix("/readyz")
+        arguments += ["--candidate-metrics-url", metrics_url]
         for launch in launches:
             await_page(launch, running, _READY_LIMIT_SECONDS)
         job = start_job(home, arguments)

@@ -5,7 +5,7 @@ It measures and signs; whether a Gate is passed is the registry-proxy's decision
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from lifecycle.digests import NO_CONTENT, sha256_digest
-from lifecycle.evidence import PAYLOAD_TYPE, Evidence, Subjects
+from lifecycle.evidence import PAYLOAD_TYPE, Evidence, Measurement, Subjects
 from lifecycle.policies import GatePolicy, read_policy
 from lifecycle.subjects import subjects_of
 from servicekit.callers import read_token
@@ -23,7 +23,9 @@ from training_jobs.adapters.predictors import HttpPredictor
 from training_jobs.adapters.registry import HttpRegistry
 from training_jobs.dataset.prepared import TEST, TRAIN, Lock, find_by_test_set, read_set
 from training_jobs.dataset.rows import NO_LABEL, Rows
+from training_jobs.gate.behaviour import measure_behaviour
 from training_jobs.gate.evaluation import Places, answer_sets, load_of, time_predictions
+from training_jobs.gate.leakage import measure_leakage
 from training_jobs.gate.row_answers import write_row_answers
 from training_jobs.gate.statements import Occasion, state_answers, state_latencies
 from training_jobs.ports import Registry
@@ -39,19 +41,23 @@ EXAMPLE = """example:
 
 @dataclass(frozen=True)
 class Target:
-    """The version to measure, what its Evidence must be bound to, and the policy of today."""
+    """The version to measure, what its Evidence must be bound to, the policy of today, and the
+    digest of all that it learnt from and is judged on.
+    """
 
     model: str
     subjects: Subjects
     policy: GatePolicy
+    dataset_digest: str | None = None
 
 
 @dataclass(frozen=True)
 class PinnedSets:
-    """The prepared data set whose test set is pinned, with its labelled sets."""
+    """The prepared data set whose test set is pinned, with its labelled sets and training part."""
 
     lock: Lock
     sets: dict[str, Rows]
+    train: Rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", required=True, help="the version's number or digest")
     parser.add_argument("--candidate-url", required=True, help="where that version is served")
     parser.add_argument("--baseline-url", help="where the version in PRODUCTION is served")
+    parser.add_argument(
+        "--candidate-metrics-url", help="where its metrics are; by default the port after its own"
+    )
     parser.add_argument("--registry-url", help="the registry-proxy's address")
 
 
@@ -69,9 +78,11 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
     token = read_token(settings.token_of("gate"))
     with closing(HttpRegistry(arguments.registry_url or settings.registry_url, token)) as registry:
         target = find_target(registry, arguments.model, arguments.version)
-        places = place_both(target, arguments.candidate_url, arguments.baseline_url)
+        urls = (arguments.candidate_url, arguments.baseline_url, arguments.candidate_metrics_url)
+        places = place_both(target, *urls)
         pinned = load_pinned(settings.data, target.subjects.dataset)
-        evidence, row_answers = measure(target, places, pinned, settings.home / "evaluations")
+        size = registry.artifact_bytes(target.subjects.model)
+        evidence, row_answers = measure(target, places, pinned, size, settings.home / "evaluations")
         posted = hand_in(registry, signer, evidence)
     result = {
         "job": "evaluate",
@@ -95,13 +106,19 @@ def find_target(registry: Registry, model: str, reference: str) -> Target:
     subjects = subjects_of(state, version)
     if sha256_digest(content) != subjects.policy:
         raise JobRefused(f"the gate policy of {model} was just replaced; run evaluate again")
-    return Target(model, subjects, read_policy(yaml.safe_load(content)))
+    policy = read_policy(yaml.safe_load(content))
+    return Target(model, subjects, policy, version.lineage.get("dataset_digest"))
 
 
-def place_both(target: Target, candidate_url: str, baseline_url: str | None) -> Places:
+def place_both(
+    target: Target,
+    candidate_url: str,
+    baseline_url: str | None,
+    metrics_url: str | None = None,
+) -> Places:
     """Say where both versions are served; JobRefused when that cannot be told."""
     model, subjects = target.model, target.subjects
-    candidate = HttpPredictor("candidate", candidate_url, model, subjects.model)
+    candidate = HttpPredictor("candidate", candidate_url, model, subjects.model, metrics_url)
     if subjects.baseline == NO_CONTENT:
         if baseline_url is not None:
             raise JobRefused(f"{model} has nothing in PRODUCTION; leave out --baseline-url")
@@ -119,26 +136,31 @@ def place_both(target: Target, candidate_url: str, baseline_url: str | None) -> 
 def load_pinned(data: Path, test_set_digest: str) -> PinnedSets:
     """Load the test set with that digest, and the other labelled sets prepared with it."""
     directory, lock = find_by_test_set(data, test_set_digest)
-    names = [name for name in lock.sets if name != TRAIN]
-    sets = {name: read_set(directory, lock, name) for name in names}
-    return PinnedSets(
-        lock, {name: rows for name, rows in sets.items() if NO_LABEL not in rows.labels}
-    )
+    sets = {name: read_set(directory, lock, name) for name in lock.sets}
+    train = sets.pop(TRAIN)
+    labelled = {name: rows for name, rows in sets.items() if NO_LABEL not in rows.labels}
+    return PinnedSets(lock, labelled, train)
 
 
 def measure(
-    target: Target, places: Places, pinned: PinnedSets, kept_in: Path
+    target: Target, places: Places, pinned: PinnedSets, artifact_bytes: int, kept_in: Path
 ) -> tuple[list[Evidence], Path]:
     """Measure everything; returns offline and latency Evidence and the file of row answers."""
     answers = answer_sets(places, pinned.sets, pinned.lock, time.time, tell)
+    others = list(_measure_leakage(target, pinned))
+    if target.policy.behaviour:
+        tell("asking the policy's behavioural tests")
+        asked = (target.policy.behaviour, pinned.sets[TEST], pinned.lock.labels)
+        others += measure_behaviour(places.candidate, *asked, time.time)
     per_second = load_of(target.policy)
     latencies = time_predictions(places, pinned.sets[TEST], per_second, tell)
+    footprint = _footprint(places, artifact_bytes)
     now = time.time()
     expires_at = now + target.policy.evidence_max_age_seconds
     occasion = Occasion(target.model, target.subjects, now, expires_at)
     statements = [
-        state_answers(occasion, answers, pinned.lock),
-        state_latencies(occasion, latencies, per_second),
+        state_answers(occasion, answers, pinned.lock, others),
+        state_latencies(occasion, latencies, per_second, footprint),
     ]
     return statements, write_row_answers(kept_in, occasion, answers, pinned.lock.labels)
 
@@ -151,3 +173,18 @@ def hand_in(registry: Registry, signer: Signer, evidence: Sequence[Evidence]) ->
         )
         for statement in evidence
     }
+
+
+def _measure_leakage(target: Target, pinned: PinnedSets) -> Iterator[Measurement]:
+    """Yield nothing where the training part at hand is not the one that the version learnt from."""
+    if target.dataset_digest != pinned.lock.dataset_digest:
+        tell("leakage is not measured: the version learnt from another preparation of the data")
+        return
+    tell("looking for test rows in the training part")
+    yield measure_leakage(pinned.train, pinned.sets[TEST], pinned.lock.dataset_digest, time.time())
+
+
+def _footprint(places: Places, artifact_bytes: int) -> dict[str, int]:
+    memory = places.candidate.memory_bytes()
+    footprint = {"artifact_bytes": artifact_bytes}
+    return footprint if memory is None else {**footprint, "memory_bytes": memory}

@@ -67,16 +67,33 @@ class Registry(Protocol):
         """Register a run's artifact; returns the version and whether it is new."""
         ...
 
+    def artifact_bytes(self, digest: str) -> int:
+        """Return the size of a registered artifact's files together."""
+        ...
+
     def post_evidence(self, model: str, envelope: Mapping[str, Any]) -> str:
         """Hand in signed Evidence; returns its digest."""
         ...
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a version makes of one text: its label, and the score of every label."""
+
+    label: str
+    scores: Mapping[str, float]
+
+    @property
+    def confidence(self) -> float:
+        """The score of the label that was given."""
+        return self.scores[self.label]
+
+
 class PredictorConnection(Protocol):
     """One connection to a running inference service; every answer is the right version's."""
 
-    def labels(self, texts: Sequence[str]) -> list[str]:
-        """Return the labels of a batch of texts."""
+    def answers(self, texts: Sequence[str]) -> list[Answer]:
+        """Return the answers to a batch of texts."""
         ...
 
     def is_answered(self, text: str) -> bool:
@@ -93,4 +110,8 @@ class PredictorPlace(Protocol):
 
     def connect(self) -> PredictorConnection:
         """Open a connection of its own, for one thread."""
+        ...
+
+    def memory_bytes(self) -> int | None:
+        """Return the resident memory of the serving process, None where it does not tell."""
         ...

@@ -29,8 +29,10 @@ class CalibrationBins:
         cls, confidences: Sequence[float], right: Sequence[bool], bins: int = BINS
     ) -> "CalibrationBins":
         """Cut rows, ordered by confidence in [0, 1], into bins of equal mass."""
-        order = np.argsort(np.asarray(confidences, dtype=np.float64), kind="stable")
-        sure = np.asarray(confidences, dtype=np.float64)[order]
+        # Scores in float32 may be over 1 by their last bit.
+        given = np.clip(np.asarray(confidences, dtype=np.float64), 0, 1)
+        order = np.argsort(given, kind="stable")
+        sure = given[order]
         hit = np.asarray(right, dtype=bool)[order]
         rows = [
             [len(part), hit[part].sum(), sure[part][hit[part]].sum(), sure[part][~hit[part]].sum()]

@@ -6,23 +6,28 @@ measured as the service's latency; http.client costs 0.3 ms.
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from training_jobs.ports import Answer
 from training_jobs.refusals import JobRefused, Unreachable
 
 _SECONDS = 30.0
 _TRIES = 30
 _LONGEST_WAIT_SECONDS = 2.0
+_RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 _JSON = {"content-type": "application/json"}
 
 
 class HttpPredictor:
     """Implements `ports.PredictorPlace`: the service at `url`, which must serve `digest`."""
 
-    def __init__(self, role: str, url: str, model: str, digest: str) -> None:
+    def __init__(
+        self, role: str, url: str, model: str, digest: str, metrics_url: str | None = None
+    ) -> None:
         self.role = role
         self._digest = digest
         self._model = model
@@ -32,6 +37,8 @@ class HttpPredictor:
             raise JobRefused(
                 f"the {role}'s address is {url!r}; give one like http://127.0.0.1:8400"
             )
+        port = (self._parts.port or 80) + 1
+        self._metrics_url = metrics_url or f"http://{self._parts.hostname}:{port}"
 
     def connect(self) -> "HttpConnection":
         """Open a connection of its own, for one thread."""
@@ -42,10 +49,24 @@ class HttpPredictor:
         host = str(self._parts.hostname)
         return http.client.HTTPConnection(host, self._parts.port or 80, timeout=_SECONDS)
 
+    def memory_bytes(self) -> int | None:
+        """Read the process's resident memory on its metrics page, where there is one."""
+        parts = urlsplit(self._metrics_url)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            page = connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        found = _RESIDENT.search(page)
+        return int(float(found[1])) if found else None
+
     @property
     def batch_path(self) -> str:
-        """The path that takes many texts."""
-        return f"/v1/models/{self._model}:predict"
+        """The path that takes many texts and gives all scores."""
+        return f"/v2/models/{self._model}/infer"
 
     def refuse_other_version(self, answered: str | None) -> None:
         """Raise JobRefused unless the version that answered is the one that is measured."""
@@ -67,12 +88,13 @@ class HttpConnection:
         self._place = place
         self._connection = place.open()
 
-    def labels(self, texts: Sequence[str]) -> list[str]:
-        """Return the labels of a batch; a full queue is waited for, as correctness is asked."""
+    def answers(self, texts: Sequence[str]) -> list[Answer]:
+        """Answer a batch; a full queue is waited for, as correctness is asked."""
+        tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
         for _ in range(_TRIES):
-            status, headers, content = self._post(self._place.batch_path, {"instances": texts})
+            status, headers, content = self._post(self._place.batch_path, {"inputs": [tensor]})
             if status == http.client.OK:
-                return [str(label) for label in json.loads(content)["predictions"]]
+                return _read_answers(content)
             if status != http.client.SERVICE_UNAVAILABLE:
                 break
             time.sleep(min(float(headers.get("retry-after", 1)), _LONGEST_WAIT_SECONDS))
@@ -114,3 +136,14 @@ class HttpConnection:
                 if is_last:
                     raise
         raise AssertionError("the loop returns or raises")
+
+
+def _read_answers(content: bytes) -> list[Answer]:
+    outputs = {output["name"]: output for output in json.loads(content)["outputs"]}
+    names, scores = outputs["scores"]["parameters"]["labels"], outputs["scores"]["data"]
+    given = outputs["label"]["data"]
+    rows = (scores[at : at + len(names)] for at in range(0, len(scores), len(names)))
+    return [
+        Answer(str(label), dict(zip(names, row, strict=True)))
+        for label, row in zip(given, rows, strict=True)
+    ]

@@ -40,6 +40,12 @@ class HttpRegistry:
             "new": answer.status_code == httpx.codes.CREATED,
         }
 
+    def artifact_bytes(self, digest: str) -> int:
+        """Ask for one byte of every file: the answers say how many there are."""
+        place = f"/v1/artifacts/{digest}"
+        files = self._ask("GET", f"{place}/manifest").json()["files"]
+        return sum(self._size(f"{place}/files/{name}") for name in files)
+
     def post_evidence(self, model: str, envelope: Mapping[str, Any]) -> str:
         """Hand in signed Evidence; returns its digest."""
         answer = self._ask("POST", f"/v1/models/{model}/evidence", envelope)
@@ -49,9 +55,19 @@ class HttpRegistry:
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def _size(self, path: str) -> int:
+        answer = self._ask("GET", path, headers={"range": "bytes=0-0"})
+        return int(answer.headers["content-range"].rpartition("/")[2])
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         try:
-            answer = self._client.request(method, path, json=body)
+            answer = self._client.request(method, path, json=body, headers=headers)
         except httpx.TransportError as error:
             raise Unreachable(
                 f"the registry-proxy at {self._url} did not answer ({error}); is it running?"

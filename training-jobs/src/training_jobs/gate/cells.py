@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.evidence import Measurement
+from stats.calibration import CalibrationBins
 from training_jobs.dataset.rows import Rows
 from training_jobs.dataset.slices import slice_positions
 
@@ -16,7 +17,7 @@ NO_BASELINE = -1
 class SetAnswers:
     """Both versions' label indices for every row of one set; `baseline` None where there is none.
 
-    Times are seconds since the epoch, UTC.
+    `confidences` are the Candidate's. Times are seconds since the epoch, UTC.
     """
 
     rows: Rows
@@ -24,6 +25,7 @@ class SetAnswers:
     baseline: Sequence[int] | None
     started_at: float
     ended_at: float
+    confidences: Sequence[float] = ()
 
 
 def measure_slices(answers: SetAnswers, labels: tuple[str, ...], source: str) -> list[Measurement]:
@@ -32,6 +34,21 @@ def measure_slices(answers: SetAnswers, labels: tuple[str, ...], source: str) ->
         _measurement(answers, name, positions, labels, source)
         for name, positions in slice_positions(answers.rows).items()
     ]
+
+
+def measure_calibration(answers: SetAnswers, source: str) -> Measurement:
+    """Return `calibration` of the Candidate on the whole set."""
+    right = [a == b for a, b in zip(answers.rows.labels, answers.candidate, strict=True)]
+    bins = CalibrationBins.from_rows(answers.confidences, right)
+    return Measurement(
+        name="calibration",
+        slice="all",
+        n=bins.n,
+        counts={"bins": [[int(n), int(hit), a, b] for n, hit, a, b in bins.table.tolist()]},
+        source=source,
+        started_at=answers.started_at,
+        ended_at=answers.ended_at,
+    )
 
 
 def measure_whole(

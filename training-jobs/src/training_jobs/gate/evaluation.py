@@ -12,7 +12,7 @@ from lifecycle.evidence import EvidenceKind
 from lifecycle.policies import GatePolicy
 from training_jobs.dataset.prepared import TEST, Lock
 from training_jobs.dataset.rows import Rows
-from training_jobs.gate.asking import ask_labels
+from training_jobs.gate.asking import ask_texts, label_indices
 from training_jobs.gate.cells import SetAnswers
 from training_jobs.gate.latency import Latencies, Load, measure_latencies
 from training_jobs.ports import PredictorPlace
@@ -48,11 +48,17 @@ def answer_sets(
     for name in sorted(sets, key=lambda name: name != TEST):
         rows = sets[name]
         started_at = now()
-        by_role = ask_labels(places.by_role, rows, lock.labels)
+        answered = ask_texts(places.by_role, rows.texts)
         ended_at = now()
         tell(f"{name}: {len(rows):,} rows answered in {ended_at - started_at:.1f} s")
+        by_role = {role: label_indices(a, lock.labels, role) for role, a in answered.items()}
         found[name] = SetAnswers(
-            rows, by_role[CANDIDATE], by_role.get(BASELINE), started_at, ended_at
+            rows=rows,
+            candidate=by_role[CANDIDATE],
+            baseline=by_role.get(BASELINE),
+            started_at=started_at,
+            ended_at=ended_at,
+            confidences=[answer.confidence for answer in answered[CANDIDATE]],
         )
     return found
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 from lifecycle.evidence import Measurement
 from stats.quantiles import bucket_counts, latency_buckets
@@ -68,15 +69,32 @@ def measure_latencies(places: Mapping[str, PredictorPlace], load: Load) -> dict[
 
 
 def measurement_of(latencies: Latencies, source: str) -> Measurement:
-    """Return `latency_ms` on `stats.quantiles` edges; what lies above all stands in the last."""
+    """Return `latency_ms` of one version."""
+    return _measurement("latency_ms", {"buckets": _buckets(latencies)}, latencies, source)
+
+
+def pair_of(candidate: Latencies, baseline: Latencies, source: str) -> Measurement:
+    """Return `latency_pair`: both versions' latencies, of requests that alternated."""
+    counts = {"buckets": _buckets(candidate), "baseline": _buckets(baseline)}
+    return _measurement("latency_pair", counts, candidate, source)
+
+
+def _buckets(latencies: Latencies) -> list[list[float | int]]:
+    """Count on `stats.quantiles` edges; what lies above all stands in the last."""
     edges = latency_buckets()
     *counts, above = (int(count) for count in bucket_counts(latencies.milliseconds, edges))
     counts[-1] += above
+    return [list(bucket) for bucket in zip(edges, counts, strict=True)]
+
+
+def _measurement(
+    name: str, counts: Mapping[str, Any], latencies: Latencies, source: str
+) -> Measurement:
     return Measurement(
-        name="latency_ms",
+        name=name,
         slice="all",
         n=len(latencies.milliseconds),
-        counts={"buckets": [list(bucket) for bucket in zip(edges, counts, strict=True)]},
+        counts=counts,
         source=source,
         started_at=latencies.started_at,
         ended_at=latencies.ended_at,
