@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isogloss.commands import audit, demo, local, models, projects, rollouts, traffic
+from isogloss.commands import audit, demo, local, models, policies, projects, rollouts, traffic
 from isogloss.commands.target import choose
 from isogloss.failures import Interrupted
 
@@ -36,6 +36,7 @@ projects.add_to(application)
 traffic.add_to(application)
 demo.add_to(application)
 application.add_typer(models.commands, name="models")
+application.add_typer(policies.commands, name="policy")
 application.add_typer(rollouts.commands, name="rollout")
 application.add_typer(projects.data_commands, name="data")
 application.add_typer(traffic.drift_commands, name="drift")

@@ -33,14 +33,15 @@ def load_project(directory: Path, policy: Path | None = None) -> Project:
     policy_bytes = read_needed(policy_path, "the gate policy", remedy)
     served_bytes = read_needed(served_path, "the ServedModel", remedy)
     try:
-        read_policy(_document(policy_bytes, policy_path))
-        served_model = read_served_model(_document(served_bytes, served_path))
+        read_policy(parse_document(policy_bytes, policy_path))
+        served_model = read_served_model(parse_document(served_bytes, served_path))
     except DocumentRefused as refused:
         raise Refused(f"{directory}: {refused}") from refused
     return Project(served_model.name, policy_bytes, served_bytes)
 
 
-def _document(content: bytes, path: Path) -> Any:
+def parse_document(content: bytes, path: Path) -> Any:
+    """Parse one YAML file; raises Refused."""
     try:
         return yaml.safe_load(content)
     except yaml.YAMLError as error:

@@ -148,6 +148,47 @@ def test_why_says_what_would_change_the_verdict(world, make):
     assert any("no latency evidence" in text for text in texts)
 
 
+def findings_of(world, reference="1"):
+    answer = world.get(f"/v1/models/sentiment/versions/{reference}/why").json()
+    return answer, {f.get("measure"): f for f in answer["findings"]}
+
+
+def test_why_gives_every_rules_numbers_and_the_rows_that_would_settle_it(world, make):
+    digest = world.register()
+    world.submit("offline", digest, [make.without_baseline(make.cells(2430, 570))])
+    world.submit("latency", digest, [make.latencies()])
+
+    answer, by_measure = findings_of(world)
+
+    macro_f1 = by_measure["macro_f1"]
+    assert (answer["stage"], macro_f1["outcome"]) == ("REGISTERED", "INCONCLUSIVE")
+    assert macro_f1["lower"] < macro_f1["point"] == 0.81 < macro_f1["upper"]
+    assert (macro_f1["n"], macro_f1["limit"]) == (3000, {"at_least": 0.8})
+    assert 3000 < macro_f1["rows_needed"] < 6000
+    assert f"about {macro_f1['rows_needed']:,} rows" in macro_f1["change"]
+    assert by_measure["latency_ms_p95"]["change"] is None
+    assert "more rows" in answer["next"]
+
+
+def test_why_says_the_command_that_comes_next(world, make):
+    digest = world.register()
+    commands = [findings_of(world)[0]["next"]]
+    for measured in ((600, 2400), (2700, 300)):
+        world.clock.now += 1
+        world.submit("offline", digest, [make.without_baseline(make.cells(*measured))])
+        world.submit("latency", digest, [make.latencies()])
+        commands.append(findings_of(world)[0]["next"])
+    world.transition(digest)
+    commands.append(findings_of(world)[0]["next"])
+
+    assert commands == [
+        "isogloss evaluate sentiment 1",
+        "isogloss train PROJECT --family FAMILY",
+        "isogloss models promote sentiment 1",
+        "isogloss rollout start sentiment 1",
+    ]
+
+
 def test_why_names_each_stages_next_move(world):
     first = world.released("r1")
     second = world.staged("r2")

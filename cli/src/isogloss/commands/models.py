@@ -12,6 +12,7 @@ from isogloss.commands.target import target_of
 from isogloss.failures import Refused
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.verdicts import verdict_lines
+from isogloss.why_screen import headline, remedies, rule_table
 
 commands = typer.Typer(no_args_is_help=True, help="Versions: where they stand, and why.")
 VersionArgument = Annotated[str, typer.Argument(help="Its number or digest.")]
@@ -73,14 +74,17 @@ def promote(
 def why(
     ctx: typer.Context, model: str, version: VersionArgument, output: FormatOption = Format.TABLE
 ) -> None:
-    """Say what the Gates of its next move forward answer; exits 1 unless they PASS."""
+    """Say why it cannot be promoted, and what would change that; exits 1 unless its Gates PASS."""
     answer = ctx.with_resource(target_of(ctx).connect()).registry.why(model, version)
-    verdict = answer["verdict"] or {"outcome": "-", "reasons": []}
-    reasons = [(r["gate"], r["outcome"], r["text"]) for r in verdict["reasons"]]
-    show(answer, output, lambda: Table(("gate", "outcome", "reason"), reasons))
     if output is Format.TABLE:
-        say(f"{answer['move']}: {verdict['outcome']}")
-    if verdict["outcome"] != "PASS":
+        say(headline(f"{model} {version}", answer))
+    show(answer, output, lambda: rule_table(answer))
+    if output is Format.TABLE:
+        for line in remedies(answer):
+            say(line)
+        if answer["next"]:
+            say(f"next: {answer['next']}")
+    if answer["verdict"]["outcome"] != "PASS":
         raise typer.Exit(1)
 
 

@@ -1,7 +1,7 @@
 """Hearing what speaks for one move of one version: policy, Evidence, waivers, then the Verdict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lifecycle.evidence import Evidence, EvidenceKind, EvidenceRefused
 from lifecycle.model_states import ModelState, VersionState
@@ -27,10 +27,14 @@ class Move:
 
 @dataclass(frozen=True)
 class Hearing:
-    """The Verdict on a move and the digests of the Evidence that it rests on."""
+    """The Verdict on a move, the digests of the Evidence that it rests on, and what was heard:
+    the Gates, and what was found of each kind of Evidence.
+    """
 
     verdict: Verdict
     evidence: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    found: Mapping[EvidenceKind, Evidence | NoEvidence] = field(default_factory=dict)
 
 
 def hear(registry: Registry, move: Move, offered: SignedEvidence | None = None) -> Hearing:
@@ -51,11 +55,12 @@ def hear(registry: Registry, move: Move, offered: SignedEvidence | None = None) 
         refuse_useless(standard, offered)
         _refuse_unasked(move.name, set(found), offered.evidence.kind)
         found[offered.evidence.kind] = offered
-    verdict = judge(gates, {kind: _content(each) for kind, each in found.items()})
+    heard = {kind: _content(each) for kind, each in found.items()}
+    verdict = judge(gates, heard)
     if policy.waivers_allowed:
         verdict = with_waivers(verdict, move.version.waivers, move.name, standard.now)
     used = (each.digest for each in found.values() if isinstance(each, SignedEvidence))
-    return Hearing(verdict, tuple(sorted(used)))
+    return Hearing(verdict, tuple(sorted(used)), gates, heard)
 
 
 def next_move(state: ModelState, version: VersionState) -> str | None:

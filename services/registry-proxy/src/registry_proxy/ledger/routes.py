@@ -67,8 +67,7 @@ def _add_reads(router: APIRouter, registry: Registry, callers: Callers) -> None:
 
     @router.get("/v1/models/{m}/versions/{ref}/why", dependencies=viewer)
     def why_not(m: ModelName, ref: str) -> dict[str, Any]:
-        answer = why(registry, m, ref)
-        return {"move": answer.move, "verdict": answer.verdict.to_dict(), "seq": answer.seq}
+        return why(registry, m, ref).to_dict()
 
     @router.get("/v1/evidence/{digest}", dependencies=viewer)
     def evidence(digest: str) -> Response:
