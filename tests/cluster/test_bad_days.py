@@ -206,14 +206,14 @@ def scaled_down(release, *components):
 def test_a_route_that_was_edited_by_hand_is_put_back(release, versions, load):
     with rolled_out(release, versions[1], "SHADOWING"):
         release.pause(MODEL, "or it goes on to the next step, whose weights differ")
-        (rule,) = release.get("httproute", MODEL)["spec"]["rules"]
+        rules = release.get("httproute", MODEL)["spec"]["rules"]
         halves = [{"name": f"{MODEL}-{c}", "port": 80, "weight": 50} for c in ("blue", "green")]
-        patch = json.dumps({"spec": {"rules": [{**rule, "filters": [], "backendRefs": halves}]}})
+        edited = [{**rules[0], "filters": [], "backendRefs": halves}, *rules[1:]]
+        patch = json.dumps({"spec": {"rules": edited}})
         release.kubectl("patch", "httproute", MODEL, "--type=merge", f"--patch={patch}")
 
         def put_back():
-            (now,) = release.get("httproute", MODEL)["spec"]["rules"]
-            return now["backendRefs"] == rule["backendRefs"]
+            return release.get("httproute", MODEL)["spec"]["rules"] == rules
 
         eventually(put_back, 15)
     assert load.counts()["failures"] == 0
@@ -225,7 +225,13 @@ def test_a_mirrored_candidate_that_is_deleted_by_hand_costs_no_answer(release, v
         release.kubectl("delete", "inferenceservice", f"{MODEL}-{colour}", "--wait=true")
         time.sleep(5)
         assert load.counts()["failures"] == 0
-        eventually(lambda: release.status(MODEL)["colours"][colour]["ready"], 120, every=1)
+        eventually(lambda: made_again_or_given_up(release, colour), 120, every=1)
+
+
+def made_again_or_given_up(release, colour):
+    """Copies that nobody answered count against the Candidate: enough of them end the Rollout."""
+    status = release.status(MODEL)
+    return status["colours"][colour]["ready"] or status["phase"] == "ABORTED"
 
 
 def test_a_quota_that_is_exceeded_is_named(release, versions, load):
