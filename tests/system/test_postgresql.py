@@ -10,6 +10,7 @@ import pytest
 from postgresql_server import PASSWORD
 from registry_proxy.adapters.ledger_database import open_postgresql
 from registry_proxy.adapters.sql_ledger import SqlLedger
+from registry_proxy.adapters.sql_outbox import SqlOutbox
 from registry_proxy.ledger.ports import LedgerUnavailable
 
 TESTS = Path(__file__).parents[2] / "services/registry-proxy/tests"
@@ -23,6 +24,7 @@ def _load(path):
 
 
 suite = _load(TESTS / "ledger_suite.py")
+OutboxSuite = _load(TESTS / "outbox_suite.py").OutboxSuite
 
 
 class PostgresqlScene:
@@ -39,6 +41,11 @@ class PostgresqlScene:
         database = open_postgresql(self.url, PASSWORD)
         self._opened.append(database)
         return SqlLedger(database, lambda: 1_700_000_000.123456, observer)
+
+    def outbox(self):
+        database = open_postgresql(self.url, PASSWORD)
+        self._opened.append(database)
+        return SqlOutbox(database)
 
     def sql(self, statement):
         with psycopg.connect(self.url, password=PASSWORD) as connection:
@@ -80,6 +87,10 @@ class TestPostgresqlLedger(suite.LedgerSuite):
 
         assert ledger.append("sentiment", 1, suite.a_page()).seq == 2
         assert ledger.verify().problem is None
+
+
+class TestPostgresqlOutbox(OutboxSuite):
+    pass
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password():

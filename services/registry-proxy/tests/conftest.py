@@ -36,6 +36,8 @@ def _load(name, path):
 fakes = _load("registry_proxy_fakes", HERE / "fakes.py")
 AdmittedSuite = _load("registry_proxy_admitted_suite", HERE / "admitted_suite.py").AdmittedSuite
 _load("registry_proxy_ledger_suite", HERE / "ledger_suite.py")
+_load("registry_proxy_outbox_suite", HERE / "outbox_suite.py")
+SqliteScene = _load("registry_proxy_sqlite_scene", HERE / "sqlite_scene.py").SqliteScene
 # One small Kubernetes API server for all members' tests, so that they agree on how it answers.
 _API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
 ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer
@@ -319,6 +321,14 @@ def lasting_world(tmp_path_factory, portal):
     world.register()
     yield world
     world.stop()
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A ledger in a file that is opened again and again, with a SQL prompt beside it."""
+    opened = SqliteScene(tmp_path / "ledger.db")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The two sides meet in app.py only; each may become a service of its own."""
 
 import ast
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ import registry_proxy
 ROOT = Path(registry_proxy.__file__).parent
 
 
-@pytest.mark.parametrize(("side", "other"), [("ledger", "artifacts"), ("artifacts", "ledger")])
+SIDES = ("ledger", "artifacts", "events")
+
+
+@pytest.mark.parametrize(("side", "other"), permutations(SIDES, 2))
 def test_neither_side_knows_the_other_or_an_adapter(side, other):
     forbidden = (f"registry_proxy.{other}", "registry_proxy.adapters", "registry_proxy.app")
     strays = [

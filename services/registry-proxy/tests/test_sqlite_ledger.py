@@ -7,11 +7,11 @@ import pytest
 
 from lifecycle.digests import canonical_json
 from lifecycle.ledger import Draft, EntryKind, seal
-from registry_proxy.adapters.ledger_database import open_sqlite
-from registry_proxy.adapters.sql_ledger import SqlLedger
 from registry_proxy.ledger.ports import LedgerUnavailable, StageHeld
 
 suite = sys.modules["registry_proxy_ledger_suite"]
+OutboxSuite = sys.modules["registry_proxy_outbox_suite"].OutboxSuite
+SqliteScene = sys.modules["registry_proxy_sqlite_scene"].SqliteScene
 
 # What the last release without migrations made: the tables, word for word.
 BEFORE_MIGRATIONS = """
@@ -35,51 +35,6 @@ INSERT INTO schema_version VALUES (1);
 """
 
 
-class SqliteScene:
-    opener, kind = "open_sqlite", "Path"
-    refusal = sqlite3.IntegrityError
-
-    def __init__(self, path):
-        self.path = path
-        self.address = str(path)
-        self._opened = []
-
-    def open(self, observer=lambda _entries: None):
-        database = open_sqlite(self.path)
-        self._opened.append(database)
-        return SqlLedger(database, lambda: 1_700_000_000.123456, observer)
-
-    def sql(self, statement, *values):
-        connection = sqlite3.connect(self.path)
-        try:
-            found = connection.execute(statement, values).fetchall()
-            connection.commit()
-            return found
-        finally:
-            connection.close()
-
-    def unguard(self):
-        for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
-            self.sql(f"DROP TRIGGER {name}")
-
-    def in_steps(self, statement):
-        """A key may not even for a moment be there twice."""
-        if "6 - seq" not in statement:
-            return [statement]
-        return [statement.replace("6 - seq", "-seq"), statement.replace("6 - seq", "4 + seq")]
-
-    def close(self):
-        for database in self._opened:
-            database.close()
-
-
-@pytest.fixture
-def scene(tmp_path):
-    opened = SqliteScene(tmp_path / "ledger.db")
-    yield opened
-    opened.close()
-
-
 class TestSqliteLedger(suite.LedgerSuite):
     def test_every_commit_reaches_the_disk(self, ledger):
         with ledger._database.reading() as connection:
@@ -93,6 +48,10 @@ class TestSqliteLedger(suite.LedgerSuite):
 
         with pytest.raises(LedgerUnavailable, match="not a database"):
             scene.open()
+
+
+class TestSqliteOutbox(OutboxSuite):
+    pass
 
 
 def written_before_migrations(scene, *drafts):

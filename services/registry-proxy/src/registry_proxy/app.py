@@ -4,11 +4,12 @@ import asyncio
 import fcntl
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fastapi import FastAPI
 
@@ -16,12 +17,17 @@ from lifecycle.ledger import LedgerEntry
 from registry_proxy.adapters.artifact_files import ArtifactFiles
 from registry_proxy.adapters.ledger_database import LedgerDatabase, open_postgresql, open_sqlite
 from registry_proxy.adapters.mlflow import MlflowRuns
+from registry_proxy.adapters.receivers_file import ReceiversFile
 from registry_proxy.adapters.sql_ledger import SqlLedger
+from registry_proxy.adapters.sql_outbox import SqlOutbox
 from registry_proxy.adapters.trust_file import TrustFile
+from registry_proxy.adapters.webhooks import Webhooks
 from registry_proxy.adapters.yaml_documents import read_yaml
 from registry_proxy.artifacts.ports import Runs
 from registry_proxy.artifacts.register import Admission
 from registry_proxy.artifacts.routes import artifact_routes, install_artifact_errors
+from registry_proxy.events.keep_telling import Telling
+from registry_proxy.events.tell import Means, Pace, Told
 from registry_proxy.ledger.error_table import install_ledger_errors
 from registry_proxy.ledger.keep_admitted import AdmittedKeeper
 from registry_proxy.ledger.ports import Clock
@@ -67,6 +73,13 @@ class _Parts:
     admission: Admission
     cluster: "KubernetesApi | None"
     keeper: AdmittedKeeper | None
+    telling: "_Telling | None"
+
+
+@dataclass(frozen=True)
+class _Telling:
+    tellers: Telling
+    post: Webhooks
 
 
 def build(
@@ -117,7 +130,12 @@ def _open(
     if keeper:
         metrics.admitted_stale.set_function(keeper.stale_seconds)
         observers.append(lambda _entries: keeper.wake())
-    return _Parts(lock, metrics, callers, database, ledger, registry, admission, cluster, keeper)
+    telling = _open_telling(settings.events_file, database, metrics, clock)
+    if telling:
+        observers.append(lambda _entries: telling.tellers.wake())
+    return _Parts(
+        lock, metrics, callers, database, ledger, registry, admission, cluster, keeper, telling
+    )
 
 
 class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
@@ -158,18 +176,32 @@ def _open_keeper(
     return AdmittedKeeper(ledger, AdmittedObject(cluster, namespace, name), clock)
 
 
+def _open_telling(
+    path: Path | None, database: LedgerDatabase, metrics: RegistryMetrics, clock: Clock
+) -> _Telling | None:
+    if path is None:
+        return None
+    post = Webhooks()
+    told = Told(metrics.count_event, metrics.observe_oldest_event)
+    means = Means(uuid.uuid4().hex, SqlOutbox(database), post, clock, told, Pace())
+    return _Telling(Telling(ReceiversFile(path).current, means), post)
+
+
 def _lifespan(
     parts: _Parts, health: Health
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(parts.keeper.run()) if parts.keeper else None
-        if keeping:
-            keeping.add_done_callback(lambda ended: _fail(health, ended))
+        working = [asyncio.create_task(each) for each in _background(parts)]
+        for task in working:
+            task.add_done_callback(lambda ended: _fail(health, ended))
         yield
-        if keeping:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+        for task in working:
+            task.cancel()
+        if working:
+            await asyncio.wait(working)
+        if parts.telling:
+            await parts.telling.post.close()
         if parts.cluster:
             await parts.cluster.close()
         parts.admission.runs.close()
@@ -179,10 +211,17 @@ def _lifespan(
     return lifespan
 
 
+def _background(parts: _Parts) -> Iterator[Coroutine[Any, Any, None]]:
+    if parts.keeper:
+        yield parts.keeper.run()
+    if parts.telling:
+        yield parts.telling.tellers.run()
+
+
 def _fail(health: Health, ended: "asyncio.Task[None]") -> None:
-    """The keeper never ends by itself: if it does, only a new process can help."""
+    """What works beside the requests never ends by itself: only a new process can help."""
     if not ended.cancelled():
-        health.fail(f"The admitted versions are not kept any more: {ended.exception()!r}.")
+        health.fail(f"Admitted versions or events are not kept any more: {ended.exception()!r}.")
 
 
 def _lock(folder: Path) -> TextIO:

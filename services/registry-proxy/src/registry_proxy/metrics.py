@@ -48,6 +48,17 @@ class RegistryMetrics:
             "Reasons that Gates gave in recorded Verdicts, by Gate and outcome.",
             *("model", "gate", "outcome"),
         )
+        self._events = counter(
+            "events_total",
+            "Tries to tell a receiver of an entry, by outcome: delivered, refused, silent.",
+            *("receiver", "outcome"),
+        )
+        self._event_oldest = Gauge(
+            f"{_PREFIX}_event_oldest_seconds",
+            "Age of the oldest entry that a receiver has not taken; 0 if it knows all.",
+            ["receiver"],
+            registry=registry,
+        )
         self.requests = counter(
             "requests_total", "Requests answered, by route and status.", "route", "status"
         )
@@ -57,6 +68,14 @@ class RegistryMetrics:
             ["route"],
             registry=registry,
         )
+
+    def count_event(self, receiver: str, outcome: str) -> None:
+        """Count a try."""
+        self._events.labels(receiver, outcome).inc()
+
+    def observe_oldest_event(self, receiver: str, age: float) -> None:
+        """Note for how long a receiver's oldest event has waited."""
+        self._event_oldest.labels(receiver).set(age)
 
     def observe_entries(self, entries: Sequence[LedgerEntry]) -> None:
         """Count what was written."""

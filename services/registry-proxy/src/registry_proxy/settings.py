@@ -33,6 +33,11 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
         description="JSON file with the public keys that sign Evidence, by role"
     )
     signing_key_file: Path = Field(description="ed25519 private key (PEM, 0600) that signs waivers")
+    events_file: Path | None = Field(
+        None,
+        description="JSON file (0600) that names who is told of every entry, where, and with which "
+        "secret that is signed; None: nobody is",
+    )
     admitted_versions: str | None = Field(
         None,
         min_length=1,

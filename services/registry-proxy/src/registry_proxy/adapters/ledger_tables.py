@@ -50,3 +50,20 @@ HELD_STAGES = Table(
     Column("digest", String(71), nullable=False),
 )
 """Who stands in a Stage that one version of a model may hold; the key lets no second one in."""
+RECEIVERS = Table(
+    "event_receivers",
+    TABLES,
+    Column("name", String(64), primary_key=True),
+    Column("told", SEQ, nullable=False),
+    Column("teller", String(64), nullable=False),
+    Column("teller_until", Float, nullable=False),
+)
+"""Who is told of entries: of all up to `told`, and until when which process does the telling."""
+PROGRESS = Table(
+    "event_progress",
+    TABLES,
+    Column("receiver", String(64), primary_key=True),
+    Column("model", String(64), primary_key=True),
+    Column("told", SEQ, nullable=False),
+)
+"""Beyond that, the last entry that a receiver was told of each model."""

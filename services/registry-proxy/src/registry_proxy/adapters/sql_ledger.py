@@ -119,6 +119,11 @@ class SqlLedger:
             after = page[-1].seq
 
 
+def entry_of(row: RowMapping) -> LedgerEntry:
+    """Return the entry that stands in a row."""
+    return LedgerEntry(**{**row, "kind": EntryKind(row["kind"]), "body": json.loads(row["body"])})
+
+
 def _seal_all(
     model: str, now: float, drafts: Sequence[Draft], last: LedgerEntry | None
 ) -> list[LedgerEntry]:
@@ -159,14 +164,14 @@ def _add_documents(connection: Connection, documents: Sequence[bytes]) -> None:
 def _last(connection: Connection) -> LedgerEntry | None:
     query = select(ENTRIES).order_by(ENTRIES.c.seq.desc()).limit(1)
     row = connection.execute(query).mappings().first()
-    return _from_row(row) if row else None
+    return entry_of(row) if row else None
 
 
 def _select(
     connection: Connection, *conditions: ColumnElement[bool], limit: int | None = None
 ) -> list[LedgerEntry]:
     query = select(ENTRIES).where(*conditions).order_by(ENTRIES.c.seq).limit(limit)
-    return [_from_row(row) for row in connection.execute(query).mappings()]
+    return [entry_of(row) for row in connection.execute(query).mappings()]
 
 
 def _to_row(entry: LedgerEntry) -> dict[str, object]:
@@ -175,7 +180,3 @@ def _to_row(entry: LedgerEntry) -> dict[str, object]:
         "kind": entry.kind.value,
         "body": canonical_json(entry.body).decode(),
     }
-
-
-def _from_row(row: RowMapping) -> LedgerEntry:
-    return LedgerEntry(**{**row, "kind": EntryKind(row["kind"]), "body": json.loads(row["body"])})

@@ -1,0 +1,1 @@
+"""Telling others of entries: CloudEvents, signed, at least once, in order for each model."""
