@@ -14,7 +14,7 @@ ROOT = Path(registry_proxy.__file__).parent
 SIDES = ("ledger", "artifacts", "events")
 
 
-@pytest.mark.parametrize(("side", "other"), permutations(SIDES, 2))
+@pytest.mark.parametrize(("side", "other"), list(permutations(SIDES, 2)))
 def test_neither_side_knows_the_other_or_an_adapter(side, other):
     forbidden = (f"registry_proxy.{other}", "registry_proxy.adapters", "registry_proxy.app")
     strays = [

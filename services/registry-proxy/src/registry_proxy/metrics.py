@@ -48,17 +48,7 @@ class RegistryMetrics:
             "Reasons that Gates gave in recorded Verdicts, by Gate and outcome.",
             *("model", "gate", "outcome"),
         )
-        self._events = counter(
-            "events_total",
-            "Tries to tell a receiver of an entry, by outcome: delivered, refused, silent.",
-            *("receiver", "outcome"),
-        )
-        self._event_oldest = Gauge(
-            f"{_PREFIX}_event_oldest_seconds",
-            "Age of the oldest entry that a receiver has not taken; 0 if it knows all.",
-            ["receiver"],
-            registry=registry,
-        )
+        self._events, self._event_oldest = _event_metrics(registry)
         self.requests = counter(
             "requests_total", "Requests answered, by route and status.", "route", "status"
         )
@@ -99,3 +89,19 @@ class RegistryMetrics:
         for model, verdict in told.values():
             for reason in verdict_from_dict(verdict).reasons:
                 self._verdicts.labels(model, reason.gate, reason.outcome).inc()
+
+
+def _event_metrics(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
+    events = Counter(
+        f"{_PREFIX}_events_total",
+        "Tries to tell a receiver of an entry, by outcome: delivered, refused, silent.",
+        ["receiver", "outcome"],
+        registry=registry,
+    )
+    oldest = Gauge(
+        f"{_PREFIX}_event_oldest_seconds",
+        "Age of the oldest entry that a receiver has not taken; 0 if it knows all.",
+        ["receiver"],
+        registry=registry,
+    )
+    return events, oldest
