@@ -35,7 +35,7 @@ from registry_proxy.ledger.record_version import VersionBook
 from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.rollout_routes import rollout_routes
 from registry_proxy.ledger.routes import ledger_routes
-from registry_proxy.metrics import RegistryMetrics
+from registry_proxy.metrics import EventMetrics, RegistryMetrics
 from registry_proxy.middleware import BodyLimit, RequestCount
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.callers import Callers, FileRefused
@@ -130,7 +130,7 @@ def _open(
     if keeper:
         metrics.admitted_stale.set_function(keeper.stale_seconds)
         observers.append(lambda _entries: keeper.wake())
-    telling = _open_telling(settings.events_file, database, metrics, clock)
+    telling = _open_telling(settings.events_file, database, EventMetrics(metrics.registry), clock)
     if telling:
         observers.append(lambda _entries: telling.tellers.wake())
     return _Parts(
@@ -177,12 +177,12 @@ def _open_keeper(
 
 
 def _open_telling(
-    path: Path | None, database: LedgerDatabase, metrics: RegistryMetrics, clock: Clock
+    path: Path | None, database: LedgerDatabase, metrics: EventMetrics, clock: Clock
 ) -> _Telling | None:
     if path is None:
         return None
     post = Webhooks()
-    told = Told(metrics.count_event, metrics.observe_oldest_event)
+    told = Told(metrics.count, metrics.observe_oldest)
     means = Means(uuid.uuid4().hex, SqlOutbox(database), post, clock, told, Pace())
     return _Telling(Telling(ReceiversFile(path).current, means), post)
 

@@ -48,7 +48,6 @@ class RegistryMetrics:
             "Reasons that Gates gave in recorded Verdicts, by Gate and outcome.",
             *("model", "gate", "outcome"),
         )
-        self._events, self._event_oldest = _event_metrics(registry)
         self.requests = counter(
             "requests_total", "Requests answered, by route and status.", "route", "status"
         )
@@ -58,14 +57,6 @@ class RegistryMetrics:
             ["route"],
             registry=registry,
         )
-
-    def count_event(self, receiver: str, outcome: str) -> None:
-        """Count a try."""
-        self._events.labels(receiver, outcome).inc()
-
-    def observe_oldest_event(self, receiver: str, age: float) -> None:
-        """Note for how long a receiver's oldest event has waited."""
-        self._event_oldest.labels(receiver).set(age)
 
     def observe_entries(self, entries: Sequence[LedgerEntry]) -> None:
         """Count what was written."""
@@ -91,17 +82,27 @@ class RegistryMetrics:
                 self._verdicts.labels(model, reason.gate, reason.outcome).inc()
 
 
-def _event_metrics(registry: CollectorRegistry) -> tuple[Counter, Gauge]:
-    events = Counter(
-        f"{_PREFIX}_events_total",
-        "Tries to tell a receiver of an entry, by outcome: delivered, refused, silent.",
-        ["receiver", "outcome"],
-        registry=registry,
-    )
-    oldest = Gauge(
-        f"{_PREFIX}_event_oldest_seconds",
-        "Age of the oldest entry that a receiver has not taken; 0 if it knows all.",
-        ["receiver"],
-        registry=registry,
-    )
-    return events, oldest
+class EventMetrics:
+    """What became of the events, by receiver."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._tries = Counter(
+            f"{_PREFIX}_events_total",
+            "Tries to tell a receiver of an entry, by outcome: delivered, refused, silent.",
+            ["receiver", "outcome"],
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            f"{_PREFIX}_event_oldest_seconds",
+            "Age of the oldest entry that a receiver has not taken; 0 if it knows all.",
+            ["receiver"],
+            registry=registry,
+        )
+
+    def count(self, receiver: str, outcome: str) -> None:
+        """Count a try."""
+        self._tries.labels(receiver, outcome).inc()
+
+    def observe_oldest(self, receiver: str, age: float) -> None:
+        """Note for how long a receiver's oldest event has waited."""
+        self._oldest.labels(receiver).set(age)
