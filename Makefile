@@ -12,7 +12,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
 SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
 
-.PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-rollouts bench-serving-lane lint types check lock clean
+.PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-rollouts bench-serving lint types check lock lock-peers clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,12 +69,15 @@ check: lint types test ## all that a change must pass
 bench-rollouts: setup ## how often the rule for rates is wrong, and how soon it is right
 	@$(BIN)/python benchmarks/rollouts.py $(ARGS)
 
-bench-serving-lane: setup ## what a prediction costs in each lane (benchmarks/results/serving-lane.md)
-	@$(BIN)/python benchmarks/serving_lane.py $(ARGS)
+bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)
+	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving $(ARGS)
 
 lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py
 	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/checkov.in -o tests/system/requirements-checkov.txt
+
+lock-peers: setup ## renew what bench-serving installs of others
+	@cd benchmarks/serving/peers; for each in *.in; do $(CURDIR)/$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock-peers" "$$each" -o "$${each%.in}.txt"; done
 
 clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete it)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -68,8 +69,16 @@ class Report:
         kept = [fresh.pop(each["id"], None) or Bar(**each) for each in written]
         return [*kept, *fresh.values()]
 
-    def save(self, bars: Sequence[Bar]) -> None:
-        """Write results/NAME.json and .md: after every part, so that a broken one loses none."""
+    def save(
+        self,
+        bars: Sequence[Bar],
+        more: Mapping[str, Any] | None = None,
+        pages: Sequence[str] = (),
+    ) -> None:
+        """Write results/NAME.json and .md: after every part, so that a broken one loses none.
+
+        `more` is also in the JSON document, `pages` are the lines of the .md below its table.
+        """
         document = {
             "name": self.name,
             "commit": _commit(),
@@ -78,10 +87,12 @@ class Report:
             "started": _time(self.started),
             "seconds": round(time.time() - self.started),
             "bars": [asdict(bar) for bar in bars],
+            **(more or {}),
         }
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=2) + "\n")
-        (RESULTS / f"{self.name}.md").write_text("\n".join(self._table(bars)) + "\n")
+        lines = [*self._table(bars), *pages]
+        (RESULTS / f"{self.name}.md").write_text("\n".join(lines) + "\n")
 
     def _bar(
         self, name: str, what: str, limit: tuple[str, float | None], value: float | None

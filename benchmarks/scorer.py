@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
 from textmodels.manifests import Manifest
 from training_jobs.check_data import prepare_project
 from training_jobs.dataset.prepared import TEST, TRAIN, directory_of, read_set
+from training_jobs.dataset.rows import Rows
 from training_jobs.dataset.specs import load_spec
 from training_jobs.settings import TrainingSettings
 
@@ -48,12 +50,18 @@ class Forms:
         return CompiledPredictor(self.tables, self.original.labels, {}, scorer)
 
 
-def make_forms() -> Forms:
-    """Train the example's model, and read both forms from its packed files."""
+@cache
+def read_reviews() -> tuple[Rows, Rows]:
+    """Return the example's training set and its pinned test set."""
     spec, settings = load_spec(PROJECT), TrainingSettings()
     lock = prepare_project(PROJECT, spec, settings)
     directory = directory_of(settings.data, spec.name, spec.version)
-    train, test = (read_set(directory, lock, name) for name in (TRAIN, TEST))
+    return read_set(directory, lock, TRAIN), read_set(directory, lock, TEST)
+
+
+def make_forms() -> Forms:
+    """Train the example's model, and read both forms from its packed files."""
+    train, test = read_reviews()
     fitted = fit_family("tfidf_linear", train.texts, train.labels, {}, 1, tell)
     files = FAMILIES["tfidf_linear"].pack(fitted.predictor)
     manifest = Manifest("tfidf_linear", fitted.labels, {}, 1, {}, {})

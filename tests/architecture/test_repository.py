@@ -23,6 +23,10 @@ REQUIREMENTS = [
     "training-jobs/requirements.txt",
     "training-jobs/requirements-tensorflow.txt",
     "cli/requirements.txt",
+    *(
+        f"benchmarks/serving/peers/{peer}.txt"
+        for peer in ("kserve", "mlserver", "bentoml", "litserve", "keras", "torch", "infinity")
+    ),
 ]
 
 

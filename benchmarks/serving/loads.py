@@ -1,0 +1,74 @@
+"""Load on a running server: wrk with one thread, closed loop, and what it cost the server."""
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from machine import cpu_seconds
+from servers import Live
+
+_SCRIPT = Path(__file__).parent / "load.lua"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a few seconds of load showed; `rate` counts requests, not texts."""
+
+    connections: int
+    texts: int
+    rate: float
+    cpu_us: float
+    """CPU of the server's whole tree of processes, a request."""
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    failed: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Requests of the same number of texts each, over some connections, for some seconds."""
+
+    connections: int
+    texts: int
+    seconds: int
+
+
+def write_bodies(live: Live, texts: Sequence[str], asked: Asked, path: Path) -> None:
+    """Write a request's body a line, `asked.texts` texts in each."""
+    size, count = asked.texts, max(len(texts) // asked.texts, 1)
+    groups = [texts[at * size : (at + 1) * size] for at in range(count)]
+    dialect = live.server.dialect_for(size)
+    path.write_text("".join(json.dumps(dialect.body(group)) + "\n" for group in groups))
+
+
+def load(live: Live, bodies: Path, asked: Asked, core: int) -> Load:
+    """Ask on all connections, each again as soon as it is answered."""
+    time.sleep(0.2)  # what an earlier load left to do is done
+    before = cpu_seconds(live.pid)
+    said = json.loads(_wrk(live, bodies, asked, core))
+    time.sleep(0.3)  # the last events are part of the cost
+    spent, requests = cpu_seconds(live.pid) - before, max(said["requests"], 1)
+    return Load(
+        connections=asked.connections,
+        texts=asked.texts,
+        rate=said["requests"] / said["seconds"],
+        cpu_us=spent / requests * 1e6,
+        p50_ms=said["p50_ms"],
+        p95_ms=said["p95_ms"],
+        p99_ms=said["p99_ms"],
+        failed=said["failed"],
+    )
+
+
+def _wrk(live: Live, bodies: Path, asked: Asked, core: int) -> str:
+    url, path = f"http://127.0.0.1:{live.port}", live.server.dialect_for(asked.texts).path
+    loaded = ["-t1", f"-c{asked.connections}", f"-d{asked.seconds}s", "--timeout", "30s"]
+    command = ["taskset", "-c", str(core), "wrk", *loaded, "-s", _SCRIPT, url, "--", path, bodies]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise RuntimeError(f"wrk failed: {made.stderr}{made.stdout}")
+    return made.stdout.splitlines()[-1]
