@@ -189,7 +189,39 @@ end:
     return answer;
 }
 
+PyDoc_STRVAR(count_doc,
+"count(text, /)\n--\n\n"
+"Return [(column, count)] of the features in a text, in the order in which it shows them.");
+
+static PyObject *Scorer_count(Scorer *self, PyObject *text)
+{
+    if (!PyUnicode_Check(text))
+        return PyErr_Format(PyExc_TypeError, "a text must be a str");
+    Scratch *scratch = new_scratch(&self->model);
+    PyObject *lower = PyObject_CallOneArg(lower_method, text), *counts = NULL;
+    if (scratch == NULL || lower == NULL)
+        goto end;
+    size_t unknown, words = read_words(&self->model, scratch, lower);
+    size_t found = words == SIZE_MAX ? 0 : count_features(&self->model, scratch, words, &unknown);
+    counts = words == SIZE_MAX ? NULL : PyList_New((Py_ssize_t)found);
+    for (size_t at = 0; counts != NULL && at < found; at++) {
+        uint32_t column = scratch->found[at];
+        PyObject *pair = Py_BuildValue("(II)", column, scratch->counts[column]);
+        if (pair == NULL)
+            Py_CLEAR(counts);
+        else
+            PyList_SET_ITEM(counts, (Py_ssize_t)at, pair);
+    }
+end:
+    if (counts == NULL && !PyErr_Occurred())
+        PyErr_NoMemory();
+    Py_XDECREF(lower);
+    free_scratch(scratch);
+    return counts;
+}
+
 static PyMethodDef scorer_methods[] = {
+    {"count", (PyCFunction)Scorer_count, METH_O, count_doc},
     {"score", (PyCFunction)(void (*)(void))Scorer_score, METH_FASTCALL, score_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -244,15 +244,24 @@ static void answer_labels(const Model *model, double *decision, const Answer *an
     *answer->label = best;
 }
 
-/* `text` is ready, and in lower case unless it is ASCII. Returns -1 when memory runs out. */
-static int score_text(const Model *model, Scratch *scratch, PyObject *text, const Answer *answer)
+/* `text` is ready, and in lower case unless it is ASCII. Returns how many words it has; SIZE_MAX
+ * when memory runs out. */
+static size_t read_words(const Model *model, Scratch *scratch, PyObject *text)
 {
-    size_t characters = (size_t)PyUnicode_GET_LENGTH(text), unknown;
+    size_t characters = (size_t)PyUnicode_GET_LENGTH(text);
     if (reserve(scratch, characters) < 0)
-        return -1;
-    size_t words = PyUnicode_IS_ASCII(text)
+        return SIZE_MAX;
+    return PyUnicode_IS_ASCII(text)
         ? read_ascii_words(model, scratch, PyUnicode_1BYTE_DATA(text), characters)
         : read_wide_words(model, scratch, text, characters);
+}
+
+/* Returns -1 when memory runs out. */
+static int score_text(const Model *model, Scratch *scratch, PyObject *text, const Answer *answer)
+{
+    size_t unknown, words = read_words(model, scratch, text);
+    if (words == SIZE_MAX)
+        return -1;
     size_t found = count_features(model, scratch, words, &unknown);
     sum_features(model, scratch, found, answer->projection);
     answer_labels(model, scratch->decision, answer);

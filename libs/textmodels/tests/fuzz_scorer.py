@@ -75,7 +75,7 @@ def broken_models(draw):
 
 
 def answers(scorer, tables, texts):
-    """Return the five arrays that a scorer fills."""
+    """Return the five arrays that a scorer fills, and the features it counts in each text."""
     n = len(texts)
     arrays = (
         np.zeros((n, tables.labels), np.float32),
@@ -85,7 +85,7 @@ def answers(scorer, tables, texts):
         np.zeros((n, 64)),
     )
     scorer.score(texts, *arrays)
-    return arrays
+    return *arrays, [pair for text in texts for pair in scorer.count(text)]
 
 
 def fuzz(library, examples):

@@ -5,11 +5,14 @@ for a text whose arithmetic takes 5.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textmodels.explanations import Explanation
+from textmodels.families.tfidf_linear.contributions import Contributions
 from textmodels.families.tfidf_linear.scorer_python import Scorer as PythonScorer
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
 from textmodels.predictions import PROJECTION_SIZE, Predictions
@@ -29,6 +32,10 @@ class Scorer(Protocol):
         /,
     ) -> None:
         """Score n texts into arrays [n, labels], [n], [n], [n] and [n, 64], if any."""
+        ...
+
+    def count(self, text: str, /) -> list[tuple[int, int]]:
+        """Return (column, count) of the features in a text, in the order it shows them."""
         ...
 
 
@@ -81,6 +88,29 @@ class CompiledPredictor:
             projection=projection.astype(np.float16),
         )
 
+    def explain(self, texts: Sequence[str], most: int) -> list[Explanation]:
+        """Return what each text's decision is the sum of, naming at most so many features."""
+        predictions = self.predict(texts)
+        return [
+            self._explain(text, label, scores[label], most)
+            for text, label, scores in zip(
+                texts, predictions.label_indices.tolist(), predictions.scores.tolist(), strict=True
+            )
+        ]
+
     def pack(self) -> Mapping[str, bytes]:
         """Return the files of both forms."""
         return {**self._source, TABLES_NAME: self._tables.to_bytes()}
+
+    @cached_property
+    def _contributions(self) -> Contributions:
+        return Contributions(self._tables)
+
+    def _explain(self, text: str, label: int, score: float, most: int) -> Explanation:
+        counts = self._scorer.count(text)
+        intercept, added = self._contributions.towards(label, counts)
+        order = np.argsort(-np.abs(added), kind="stable")
+        named = [(self._contributions.name(counts[at][0]), float(added[at])) for at in order[:most]]
+        return Explanation(
+            label, score, intercept, tuple(named), rest=float(added[order[most:]].sum())
+        )

@@ -57,6 +57,11 @@ class Scorer:
             if projection is not None:
                 projection[row] = self._project(list(counts), values)
 
+    def count(self, text: str) -> list[tuple[int, int]]:
+        """Return (column, count) of the features in a text, in the order it shows them."""
+        counts, _ = self._count([self._words.get(token, -1) for token in tokenise(text)])
+        return list(counts.items())
+
     def _count(self, words: Sequence[int]) -> tuple[dict[int, int], int]:
         """Return {column: count}, as the text shows them, and the number of unknown words."""
         counts: dict[int, int] = {}

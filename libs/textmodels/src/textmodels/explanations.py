@@ -1,0 +1,43 @@
+"""Why a model gave a text its label, as what each feature added to the decision.
+
+Only a model whose decision is a sum can say so exactly, and only such a one is an `Explainer`:
+an estimate of what another model might have thought is not here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the decision for the predicted label is the sum of.
+
+    With two labels the sigmoid of the decision is that label's score; with more, the softmax of
+    every label's decision.
+    """
+
+    label_index: int
+    """Position of the label in the predictor's labels."""
+    score: float
+    """Its probability."""
+    intercept: float
+    """The decision for a text without a feature the model knows."""
+    features: tuple[tuple[str, float], ...]
+    """Words and pairs of words with what they added, the strongest first."""
+    rest: float
+    """What all features that are not named added together."""
+
+    @property
+    def decision(self) -> float:
+        """The sum."""
+        return self.intercept + sum(added for _, added in self.features) + self.rest
+
+
+@runtime_checkable
+class Explainer(Protocol):
+    """A predictor that can tell exactly why."""
+
+    def explain(self, texts: Sequence[str], most: int) -> list[Explanation]:
+        """Return why each text gets its label, naming at most so many features."""
+        ...
