@@ -45,6 +45,8 @@ THIRD_PARTY = {
     },
     "inference": {
         "fastapi",
+        "google",
+        "grpc",
         "httpx",
         "msgpack",
         "msgspec",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints where a program is that make test-system needs, made once into the test cluster's cache:
-# program.sh promtool|helm|checkov|skaffold.json. Needs no cluster, no root and no container. Of
+# program.sh promtool|helm|checkov|clients|skaffold.json. Needs no cluster, no root, no container. Of
 # postgresql it prints the folder of its programs; where Debian's package is missing, installing that
 # needs root.
 set -euo pipefail
@@ -22,6 +22,14 @@ make_checkov() { # FOLDER: an environment of its own, because it pins much that 
   chmod +x "$1/checkov"
 }
 
+make_clients() { # FOLDER: the clients of other servers, whose pins are not ours
+  "${PYTHON:-python3}" -m venv "$1"
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+    --requirement "$root/tests/system/requirements-clients.txt"
+  printf '#!/bin/sh\nexec "$(dirname "$0")/bin/python" "$@"\n' >"$1/clients"
+  chmod +x "$1/clients"
+}
+
 make_skaffold.json() { # FOLDER: the schema of skaffold.yaml lies in skaffold's own module
   local schema=docs-v2/content/en/schemas/v4beta14.json module=github.com/GoogleContainerTools/skaffold/v2
   (cd "$cluster/pins/skaffold" && go mod download -json $module) |
@@ -41,8 +49,9 @@ case ${1:-} in
   promtool) build_once promtool pins/prometheus program.sh >&2 ;;
   helm) build_once wheels pins/wheels.txt >&2 ;;
   checkov) build_once checkov ../system/requirements-checkov.txt program.sh >&2 ;;
+  clients) build_once clients ../system/requirements-clients.txt program.sh >&2 ;;
   skaffold.json) build_once skaffold.json pins/skaffold program.sh >&2 ;;
   postgresql) postgresql && exit ;;
-  *) fail "program.sh knows promtool, helm, checkov, skaffold.json and postgresql, not '${1:-}'" ;;
+  *) fail "program.sh knows promtool, helm, checkov, clients, skaffold.json and postgresql, not '${1:-}'" ;;
 esac
 echo "$built/$1"

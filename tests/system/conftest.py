@@ -77,6 +77,12 @@ def checkov():
 
 
 @pytest.fixture(scope="session")
+def clients():
+    """Python with the clients of KServe and Triton."""
+    return program("clients")
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     with postgresql_server() as server:
         yield server

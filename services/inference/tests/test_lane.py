@@ -17,6 +17,7 @@ from inference.load import LoadedVersion
 from inference.metrics import Metrics
 from inference.ports import Clock
 from inference.predict import Desk, Serving
+from inference.reception import Reception
 from inference.routes import install_prediction_routes
 from inference.score import ScoringQueue
 from inference.settings import InferenceSettings
@@ -63,7 +64,8 @@ class Server:
         desk = Desk(self.serving, self.metrics, Clock(lambda: 1_000.0, time.perf_counter))
         api = FastAPI()
         install_problem_pages(api)
-        install_prediction_routes(api, desk, self.settings)
+        reception = Reception(desk, self.metrics, self.settings)
+        install_prediction_routes(api, reception, self.settings)
         app = Envelope(api, manifest.digest, lambda: MINTED)
         lane = Lane(desk, self.settings, self.health, lambda: MINTED)
         http = lane.protocol() if fast else "httptools"
@@ -170,6 +172,10 @@ V1, V2 = "/v1/models/sentiment:predict", "/v2/models/sentiment/infer"
 GOOD = request({"text": "a good film"})
 
 
+MORE = {"name": "text-more"}
+BINARY_LABEL = {"name": "label", "parameters": {"binary_data": True}}
+
+
 def tensor(*texts, **more):
     data = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
     return {"inputs": [data | more.pop("tensor", {})]} | more
@@ -181,6 +187,35 @@ CORPUS = {
     "v1": (request({"instances": ["good", {"text": "bad"}]}, V1), 1),
     "v2": (request(tensor("good", "bad", id="42", parameters={"domain": "books"}), V2), 1),
     "v2 one output": (request(tensor("good", outputs=[{"name": "label"}]), V2), 1),
+    "v2 two inputs": (
+        request({"inputs": tensor("good")["inputs"] + tensor("bad", tensor=MORE)["inputs"]}, V2),
+        1,
+    ),
+    "v2 in a column": (
+        request(tensor("good", tensor={"shape": [1, 1], "data": [["good"]]}), V2),
+        1,
+    ),
+    "v2 binary tensor": (
+        request(tensor("good", tensor={"parameters": {"binary_data_size": 8}}), V2),
+        1,
+    ),
+    "v2 binary output": (
+        request(
+            tensor("good", outputs=[{"name": "label", "parameters": {"binary_data": True}}]), V2
+        ),
+        1,
+    ),
+    "v2 binary extension": (
+        request(tensor("good"), V2, inference_header_content_length=88),
+        1,
+    ),
+    "v2 of a version": (
+        request(tensor("good"), "/v2/models/sentiment/versions/sha256:0/infer"),
+        1,
+    ),
+    "compressed, it says": (request({"text": "good"}, content_encoding="gzip"), 1),
+    "identity, it says": (request({"text": "good"}, content_encoding="identity"), 1),
+    "explain": (request({"instances": ["good"]}, "/v1/models/sentiment:explain"), 1),
     "unicode": (request({"text": "ein schöner Film 🎬 \u202e\x00"}), 1),
     "utf-8 unescaped": (request('{"text": "schön 好 🎬"}'.encode()), 1),
     "duplicate keys": (request(b'{"text": "bad", "text": "good"}'), 1),

@@ -13,6 +13,7 @@ from inference.load import LoadedVersion
 from inference.metrics import Metrics
 from inference.ports import Clock
 from inference.predict import Desk, Serving
+from inference.reception import Reception
 from inference.routes import install_prediction_routes
 from inference.score import ScoringQueue
 from inference.settings import InferenceSettings
@@ -29,7 +30,8 @@ class Scene:
         self._version = LoadedVersion(read_manifest(artifact), predictor)
         api = FastAPI()
         install_problem_pages(api)
-        install_prediction_routes(api, Desk(self.serving, self.metrics, clock), settings)
+        desk = Desk(self.serving, self.metrics, clock)
+        install_prediction_routes(api, Reception(desk, self.metrics, settings), settings)
         self.app = Envelope(api, "sha256:0", lambda: "minted")
 
     def report(self, events):

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from inference.metrics import Metrics
@@ -9,6 +11,16 @@ TEXT = "a great and fine story"
 def infer_body(*texts, **more):
     tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
     return {"inputs": [tensor]} | more
+
+
+V1, V2 = "/v1/models/sentiment:predict", "/v2/models/sentiment/infer"
+V2_OTHER_VERSION = "/v2/models/sentiment/versions/sha256:0/infer"
+EXPLAIN = "/v1/models/sentiment:explain"
+
+
+def broken_tensor(**changes):
+    tensor = infer_body("a film")["inputs"][0] | changes
+    return {"inputs": [tensor]}
 
 
 @pytest.fixture
@@ -60,7 +72,7 @@ def test_open_inference_protocol_answers_with_two_tensors(running, predictions, 
                 "name": "scores",
                 "datatype": "FP32",
                 "shape": [2, 2],
-                "parameters": {"labels": ["negative", "positive"]},
+                "parameters": {"labels": '["negative", "positive"]'},
                 "data": predictions.scores.ravel().tolist(),
             },
         ],
@@ -75,12 +87,101 @@ def test_open_inference_protocol_gives_only_the_outputs_asked_for(running):
     assert "id" not in answer
 
 
-V1, V2 = "/v1/models/sentiment:predict", "/v2/models/sentiment/infer"
+def test_several_inputs_are_one_batch_in_their_order(running):
+    inputs = infer_body("a bad film")["inputs"] + infer_body(TEXT, "a good film")["inputs"]
+    inputs[1]["name"] = "text-more"
+    (label, scores) = running.post(V2, {"inputs": inputs}).json()["outputs"]
+
+    assert label["data"] == ["negative", "positive", "positive"]
+    assert (label["shape"], scores["shape"]) == ([3], [3, 2])
 
 
-def broken_tensor(**changes):
-    tensor = infer_body("a film")["inputs"][0] | changes
-    return {"inputs": [tensor]}
+@pytest.mark.parametrize("data", [[TEXT, "a bad film"], [[TEXT], ["a bad film"]]])
+def test_texts_may_come_in_a_column_flat_or_nested(running, data):
+    answer = running.post(V2, broken_tensor(shape=[2, 1], data=data)).json()
+
+    assert answer["outputs"][0]["data"] == ["positive", "negative"]
+
+
+def test_a_version_may_be_named_in_the_path(running, digest):
+    path = f"/v2/models/sentiment/versions/{digest}"
+
+    assert running.post(f"{path}/infer", infer_body(TEXT)).json()["model_version"] == digest
+    assert running.get(f"{path}/ready").json() == {"name": "sentiment", "ready": True}
+    assert running.get(path).json()["versions"] == [digest]
+    other = path.replace(digest, "sha256:0")
+    assert [running.get(each).status_code for each in (other, f"{other}/ready")] == [404, 404]
+
+
+BINARY = {
+    "input": broken_tensor(data=[], parameters={"binary_data_size": 10}),
+    "output": infer_body(TEXT, outputs=[{"name": "label", "parameters": {"binary_data": True}}]),
+    "all outputs": infer_body(TEXT, parameters={"binary_data_output": True}),
+}
+
+
+@pytest.mark.parametrize("body", BINARY.values(), ids=BINARY)
+def test_binary_tensors_are_refused_clearly(running, body):
+    answer = running.post(V2, body)
+
+    assert answer.status_code == 422
+    assert "binary data extension is not offered" in answer.json()["error"]
+
+
+def test_a_body_with_binary_data_is_refused_clearly(running):
+    headers = {"inference-header-content-length": "10"}
+    answer = running.post(V2, b'{"inputs": []}....a', headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (
+        415,
+        "urn:isogloss:problem:binary-extension",
+    )
+    assert "send tensors as JSON" in answer.json()["error"]
+
+
+def test_json_is_asked_for_plainly(running):
+    body = infer_body(TEXT, outputs=[{"name": "label", "parameters": {"binary_data": False}}])
+
+    assert running.post(V2, body).status_code == 200
+
+
+def test_a_compressed_body_is_refused_clearly(running):
+    answer = running.post("/predict", b"...", headers={"content-encoding": "gzip"})
+
+    assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+
+
+def test_an_explanation_adds_up_to_the_score(running):
+    explained = running.post(EXPLAIN, {"instances": [TEXT, {"text": "a bad film"}]})
+    predicted = running.post("/predict", {"text": TEXT}).json()
+
+    first, second = explained.json()["explanations"]
+    assert (first["label"], second["label"]) == ("positive", "negative")
+    assert first["score"] == predicted["scores"]["positive"]
+    added = sum(each["contribution"] for each in first["features"])
+    assert first["decision"] == pytest.approx(first["intercept"] + added + first["rest"])
+    assert 1 / (1 + math.exp(-first["decision"])) == pytest.approx(first["score"], abs=1e-6)
+    assert "great" in [each["feature"] for each in first["features"]]
+
+
+def test_an_explanation_is_counted_but_is_no_prediction(running):
+    running.post(EXPLAIN, {"instances": [TEXT]})
+    metrics = running.metrics()
+
+    assert metrics['isogloss_inference_requests_total{outcome="ok",route="explain"}'] == "1.0"
+    assert metrics["isogloss_inference_texts_total"] == "0.0"
+    assert metrics["isogloss_inference_in_flight"] == "0.0"
+
+
+def test_a_version_without_an_explanation_says_so(started, pipeline_artifact):
+    running = started(artifact=str(pipeline_artifact))
+    answer = running.post(EXPLAIN, {"instances": [TEXT]})
+
+    assert (answer.status_code, answer.json()["type"]) == (
+        404,
+        "urn:isogloss:problem:no-explanation",
+    )
+    assert "of the family tfidf_linear" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +214,21 @@ def broken_tensor(**changes):
         (V2, broken_tensor(shape=[-1]), 422, "invalid-request"),
         (V2, broken_tensor(shape=[True]), 422, "invalid-request"),
         (V2, broken_tensor(data=[1]), 422, "invalid-request"),
+        (V2, broken_tensor(shape=[1, 2]), 422, "invalid-request"),
+        (V2, broken_tensor(shape=[1, 1, 1]), 422, "invalid-request"),
+        (V2, broken_tensor(data=[["a", "b"]]), 422, "invalid-request"),
+        (V2, broken_tensor(data=None), 422, "invalid-request"),
+        (V2, broken_tensor(parameters={"a": {}}), 422, "invalid-request"),
+        (V2, {"inputs": infer_body("a film")["inputs"] * 2}, 422, "invalid-request"),
+        (V2, infer_body("a film", parameters={"a": [1]}), 422, "invalid-request"),
         (V2, infer_body("a film", id=5), 422, "invalid-request"),
         (V2, infer_body("a film", outputs=[{"name": "mood"}]), 422, "invalid-request"),
         ("/v2/models/other/infer", infer_body("a film"), 404, "unknown-model"),
+        (V2_OTHER_VERSION, infer_body("a film"), 404, "unknown-version"),
+        (EXPLAIN, {"instances": []}, 422, "invalid-request"),
+        (EXPLAIN, {"instances": ["a film"] * 4}, 422, "invalid-request"),
+        (EXPLAIN, b"{", 400, "not-json"),
+        ("/v1/models/other:explain", {"instances": ["a film"]}, 404, "unknown-model"),
         ("/v3/predict", {"text": "a film"}, 404, "not-found"),
     ],
 )
@@ -191,7 +304,9 @@ def test_a_request_id_is_minted_where_there_is_no_plain_one(running, given):
 
 
 def test_the_pages_of_both_protocols_tell_what_is_served(running, digest):
+    assert running.get("/v1/models").json() == {"models": ["sentiment"]}
     assert running.get("/v1/models/sentiment").json() == {"name": "sentiment", "ready": True}
+    assert running.get("/").json() == {"status": "alive"}
     assert running.get("/v2").json()["name"] == "isogloss-inference"
     assert running.get("/v2/health/live").json() == {"live": True}
     assert running.get("/v2/health/ready").json() == {"ready": True}
@@ -211,7 +326,8 @@ def test_every_series_is_there_from_the_start_and_counts_by_outcome(running):
     after = running.metrics()
 
     requests = 'isogloss_inference_requests_total{outcome="%s",route="%s"}'
-    outcomes, routes = ("ok", "rejected", "error", "overloaded"), ("predict", "v1", "v2")
+    outcomes = ("ok", "rejected", "error", "overloaded")
+    routes = ("predict", "v1", "v2", "explain")
     assert {before[requests % (o, r)] for o in outcomes for r in routes} == {"0.0"}
     assert after[requests % ("ok", "predict")] == "1.0"
     assert after[requests % ("rejected", "predict")] == "1.0"

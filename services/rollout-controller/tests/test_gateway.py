@@ -192,6 +192,7 @@ async def test_a_callers_id_is_passed_on_and_never_used_as_ours(gateway, envoy):
     [
         ("POST", "/predict", 200),
         ("POST", f"/v1/models/{MODEL}:predict", 200),
+        ("POST", f"/v1/models/{MODEL}:explain", 200),
         ("POST", f"/v2/models/{MODEL}/infer", 200),
         ("GET", f"/v1/models/{MODEL}", 200),
         ("GET", f"/v2/models/{MODEL}/ready", 200),

@@ -3,6 +3,7 @@
 import sys
 
 from inference.app import run
+from inference.oip_grpc import GrpcMissing
 from inference.ports import ArtifactRefused
 from inference.settings import InferenceSettings
 from servicekit.callers import FileRefused
@@ -16,7 +17,7 @@ def main() -> None:
     configure_logs("inference", settings.log_level)
     try:
         run(settings)
-    except (ArtifactRefused, FileRefused) as refused:
+    except (ArtifactRefused, FileRefused, GrpcMissing) as refused:
         sys.stderr.write(f"{refused}\n")
         sys.exit(2)
 

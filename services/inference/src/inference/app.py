@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -27,8 +27,10 @@ from inference.events import BatchWriter
 from inference.lane import Lane
 from inference.load import load_when_available
 from inference.metrics import Metrics
+from inference.oip_grpc import GrpcMissing
 from inference.ports import ArtifactRefused, ArtifactSource, Clock
 from inference.predict import Desk, Serving
+from inference.reception import Reception
 from inference.report import Reporter
 from inference.routes import (
     install_model_pages,
@@ -40,6 +42,9 @@ from inference.settings import InferenceSettings
 from servicekit.callers import read_owner_only, read_token
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, Listener, install_pages, run_apps
+
+if TYPE_CHECKING:
+    from inference.oip_grpc.server import GrpcServer
 
 _log = logging.getLogger(__name__)
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
@@ -61,6 +66,7 @@ class Inference:
     lane: Lane
     pages: FastAPI
     health: Health
+    life: "Life"
 
 
 def run(settings: InferenceSettings) -> None:
@@ -80,23 +86,22 @@ def run(settings: InferenceSettings) -> None:
 
 def compose(settings: InferenceSettings) -> Inference:
     """Build the parts; raises ArtifactRefused or FileRefused."""
-    life = _Life(settings)
+    life = Life(settings)
     predictions = FastAPI(openapi_url=None, lifespan=life.lead)
     pages = FastAPI(openapi_url=None)
-    desk = Desk(life.serving, life.metrics, _CLOCK)
     for app in (predictions, pages):
         install_problem_pages(app)
-    install_prediction_routes(predictions, desk, settings)
+    install_prediction_routes(predictions, life.reception, settings)
     install_server_pages(predictions, life.health)
-    install_model_pages(predictions, desk, settings.model, life.health)
+    install_model_pages(predictions, life.desk, life.reception, life.health)
     install_pages(predictions, life.health, None)
     install_pages(pages, life.health, life.metrics.registry)
     public = Envelope(predictions, life.source.digest, _new_id)
-    lane = Lane(desk, settings, life.health, _new_id)
-    return Inference(predictions, public, lane, pages, life.health)
+    lane = Lane(life.desk, settings, life.health, _new_id)
+    return Inference(predictions, public, lane, pages, life.health, life)
 
 
-class _Life:
+class Life:
     """What starts and stops with the predictions app."""
 
     def __init__(self, settings: InferenceSettings) -> None:
@@ -106,6 +111,9 @@ class _Life:
         self.health.mark("model", "loading")
         self.metrics = Metrics(settings.slo_milliseconds)
         self.serving = Serving()
+        self.desk = Desk(self.serving, self.metrics, _CLOCK)
+        self.reception = Reception(self.desk, self.metrics, settings)
+        self.grpc = self._grpc_server()
         self._sink = _event_sink(settings)
         self._fingerprint_key = _fingerprint_key(settings)
         self._reporter: Reporter | None = None
@@ -114,8 +122,13 @@ class _Life:
     async def lead(self, _app: FastAPI) -> AsyncIterator[None]:
         """Load while serving; at the end score what waits and send what is to be reported."""
         loading = asyncio.create_task(self._become_ready())
+        if self.grpc is not None:
+            await self.grpc.start()
         yield
         loading.cancel()
+        if self.grpc is not None:
+            await self.grpc.close()
+        self.reception.close()
         if self.serving.queue is not None:
             await self.serving.queue.close()
         if self._reporter is not None:
@@ -151,6 +164,19 @@ class _Life:
         self.metrics.observe_version(model, manifest.digest, manifest.family)
         self.health.mark("model", None)
         _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
+
+    def _grpc_server(self) -> "GrpcServer | None":
+        if self.settings.grpc_port is None:
+            return None
+        try:
+            from inference.oip_grpc.server import GrpcParts, GrpcServer  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as missing:
+            raise GrpcMissing(
+                f"ISOGLOSS_INFERENCE_GRPC_PORT is set, but {missing.name} is not installed here: "
+                "install isogloss-inference[grpc], or do not set it."
+            ) from missing
+        parts = GrpcParts(self.reception, self.desk, self.health, _new_id)
+        return GrpcServer(parts, self.settings)
 
     def _start_reporter(self, digest: str, labels: tuple[str, ...]) -> Reporter | None:
         if self._sink is None:

@@ -29,6 +29,8 @@ from servicekit.problems import Problem
 # Slices become labels of series and keys of sketches: short and plain, or not at all.
 _SLICE_VALUE = re.compile(r"[\w.:/ -]{1,64}", re.ASCII)
 _ERRORS_SHOWN = 10
+NOT_PLAIN_JSON = (b"content-encoding", b"inference-header-content-length")
+"""Headers that say a body is not JSON alone."""
 _encode = msgspec.json.Encoder().encode  # a tenth of the standard library's time
 
 
@@ -43,8 +45,8 @@ class Dialect:
     """One way to ask for predictions, and to be answered."""
 
     route: Route
-    parse: Callable[[bytes | bytearray], _Body]
-    render: Callable[[TextRequest, Labelled], dict[str, Any]]
+    parse: Callable[[Any], _Body]
+    render: Callable[[TextRequest, Labelled], Any]
 
     def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
         """Return the body of the answer."""
@@ -64,14 +66,24 @@ class Reader:
         self._longest = settings.text_limit_characters
         self._slices = settings.slices
 
-    def read(self, body: bytes | bytearray, dialect: Dialect) -> TextRequest:
-        """Return what is asked; raises Problem when it is not understood or over a limit."""
+    def read(self, body: Any, dialect: Dialect) -> TextRequest:
+        """Return what a body asks; raises Problem when it is not understood or over a limit."""
         try:
             asked = dialect.parse(body).request()
         except ValidationError as error:
             raise _unfit(error) from error
         self._check_texts(asked)
         return asked
+
+    def require_plain_json(self, header: Callable[[str], str | None]) -> None:
+        """Raise Problem when the headers say that the body is compressed, or has binary tensors."""
+        if header("inference-header-content-length") is not None:
+            detail = "The binary data extension is not offered here: send tensors as JSON."
+            raise Problem(415, "binary-extension", "Unsupported Media Type", detail)
+        if header("content-encoding") not in {None, "identity"}:
+            detail = "Bodies are taken as they are: send this one without Content-Encoding."
+            headers = {"Accept-Encoding": "identity"}
+            raise Problem(415, "encoded", "Unsupported Media Type", detail, headers=headers)
 
     def slices(self, named: Callable[[str], object]) -> dict[str, str]:
         """Return the slices that are taken from the caller, of those it gives by name."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from inference.dialects import PREDICT, V1, V2, Reader
+from inference.dialects import NOT_PLAIN_JSON, PREDICT, V1, V2, Reader
 from inference.envelope import REQUEST_ID, SLICE_HEADER, name_request
 from inference.predict import Desk, Exchange
 from inference.schemas import Labelled
@@ -24,7 +24,7 @@ from servicekit.process import Health
 _log = logging.getLogger(__name__)
 # What a few milliseconds can score: more would keep every other connection waiting.
 _BODY_LIMIT_BYTES = 65_536
-_NEEDS_THE_APP = frozenset((b"expect", b"transfer-encoding", b"upgrade"))
+_NEEDS_THE_APP = frozenset((b"expect", b"transfer-encoding", b"upgrade", *NOT_PLAIN_JSON))
 
 
 class Answer(NamedTuple):

@@ -21,7 +21,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-Route = Literal["predict", "v1", "v2"]
+Route = Literal["predict", "v1", "v2", "explain", "grpc"]
 Outcome = Literal["ok", "rejected", "error", "overloaded"]
 
 _PREFIX = "isogloss_inference"

@@ -1,50 +1,66 @@
-"""HTTP in and out: the prediction routes of three dialects, and the error table.
+"""HTTP in and out: predictions in three dialects, explanations, and what the protocols tell.
 
 A body that is too large is refused by its length. Requests that need nothing but a cheap
 predictor are answered before they come here, in `lane`.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import metadata
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 
-from inference.dialects import PREDICT, V1, V2, Dialect, Reader
+from inference.dialects import PREDICT, V1, V2, Dialect
 from inference.envelope import SLICE_HEADER
-from inference.metrics import Outcome  # noqa: TC001 - a plain import, as everywhere here
-from inference.predict import CallerGone, Desk, NotReady
-from inference.schemas import Labelled, TextRequest, render_metadata
-from inference.score import QueueFull
+from inference.predict import Desk, NotReady
+from inference.reception import Call, Reception, not_ready
+from inference.schemas import TextRequest, render_explanations, render_metadata
 from inference.settings import InferenceSettings
 from servicekit.problems import Problem
 from servicekit.process import Health
 
+_encode = msgspec.json.Encoder().encode
 
-def install_prediction_routes(app: FastAPI, desk: Desk, settings: InferenceSettings) -> None:
-    """Add the routes that score texts."""
-    reception = _Reception(desk, settings)
+
+def install_prediction_routes(
+    app: FastAPI, reception: Reception, settings: InferenceSettings
+) -> None:
+    """Add the routes that score texts, and the one that explains."""
+    http = _HttpReception(reception, settings.body_limit_bytes)
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
-        return await reception.answer(request, PREDICT, settings.model)
+        return await http.answer(request, PREDICT, settings.model)
 
     @app.post("/v1/models/{model}:predict")
     async def predict_instances(request: Request, model: str) -> Response:
-        return await reception.answer(request, V1, model)
+        return await http.answer(request, V1, model)
+
+    @app.post("/v1/models/{model}:explain")
+    async def explain_instances(request: Request, model: str) -> Response:
+        return await http.explain(request, model)
 
     @app.post("/v2/models/{model}/infer")
     async def infer(request: Request, model: str) -> Response:
-        return await reception.answer(request, V2, model)
+        return await http.answer(request, V2, model)
+
+    @app.post("/v2/models/{model}/versions/{version}/infer")
+    async def infer_version(request: Request, model: str, version: str) -> Response:
+        return await http.answer(request, V2, model, version)
 
 
 def install_server_pages(app: FastAPI, health: Health) -> None:
-    """Add the pages on which the Open Inference Protocol tells of the server."""
+    """Add the pages on which KServe's two protocols tell of the server."""
+
+    @app.get("/")
+    async def server_alive() -> dict[str, Any]:
+        return {"status": "alive"}
 
     @app.get("/v2")
     async def server_metadata() -> dict[str, Any]:
-        number = metadata.version("isogloss-inference")
-        return {"name": "isogloss-inference", "version": number, "extensions": []}
+        return describe_server()
 
     @app.get("/v2/health/live")
     async def server_live() -> dict[str, Any]:
@@ -56,77 +72,80 @@ def install_server_pages(app: FastAPI, health: Health) -> None:
         return {"ready": True}
 
 
-def install_model_pages(app: FastAPI, desk: Desk, served: str, health: Health) -> None:
+def install_model_pages(app: FastAPI, desk: Desk, reception: Reception, health: Health) -> None:
     """Add the pages on which KServe's two protocols tell of the model."""
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"models": [reception.model]}
 
     @app.get("/v1/models/{model}")
     async def model_state(model: str) -> dict[str, Any]:
-        _require_model(model, served)
+        reception.require(model)
         return {"name": model, "ready": health.ready}
 
     @app.get("/v2/models/{model}/ready")
-    async def model_ready(model: str) -> dict[str, Any]:
-        _require_model(model, served)
+    @app.get("/v2/models/{model}/versions/{version}/ready")
+    async def model_ready(model: str, version: str | None = None) -> dict[str, Any]:
+        reception.require(model, version)
         _require_ready(health)
         return {"name": model, "ready": True}
 
     @app.get("/v2/models/{model}")
-    async def model_metadata(model: str) -> dict[str, Any]:
-        _require_model(model, served)
-        try:
-            manifest = desk.version.manifest
-        except NotReady as error:
-            raise _not_ready() from error
-        return render_metadata(model, manifest.digest, manifest.family, manifest.labels)
+    @app.get("/v2/models/{model}/versions/{version}")
+    async def model_metadata(model: str, version: str | None = None) -> dict[str, Any]:
+        reception.require(model, version)
+        return describe_model(desk, model)
 
 
-class _Reception:
-    """Where requests for predictions come in, whatever their dialect, and answers go out."""
+def describe_server() -> dict[str, Any]:
+    """Return the Open Inference Protocol's metadata of the server; it has no extensions."""
+    number = metadata.version("isogloss-inference")
+    return {"name": "isogloss-inference", "version": number, "extensions": []}
 
-    def __init__(self, desk: Desk, settings: InferenceSettings) -> None:
-        self._desk = desk
-        self._settings = settings
-        self._reader = Reader(settings)
 
-    async def answer(self, request: Request, dialect: Dialect, model: str) -> Response:
-        """Answer one request; every outcome is counted, also that of a fault."""
-        exchange = self._desk.open(
-            dialect.route,
-            request.state.request_id,
-            self._reader.slices(lambda key: request.headers.get(SLICE_HEADER + key)),
+def describe_model(desk: Desk, model: str) -> dict[str, Any]:
+    """Return the Open Inference Protocol's metadata of the model; raises Problem."""
+    try:
+        manifest = desk.version.manifest
+    except NotReady as error:
+        raise not_ready() from error
+    return render_metadata(model, manifest.digest, manifest.family, manifest.labels)
+
+
+class _HttpReception:
+    """The reception as HTTP reaches it."""
+
+    def __init__(self, reception: Reception, limit_bytes: int) -> None:
+        self._reception = reception
+        self._limit_bytes = limit_bytes
+
+    async def answer(
+        self, request: Request, dialect: Dialect, model: str, version: str | None = None
+    ) -> Response:
+        call = Call(
+            route=dialect.route,
+            request_id=request.state.request_id,
+            slice_named=lambda key: request.headers.get(SLICE_HEADER + key),
+            read=self._reading(request, dialect),
+            render=dialect.encode,
+            gone=partial(_gone, request),
         )
-        outcome: Outcome = "error"
-        try:
-            _require_model(model, self._settings.model)
-            asked = await self._read(request, dialect)
-            exchange.slices = exchange.slices | self._reader.slices(asked.parameters.get)
-            predictions = await self._desk.predict(exchange, asked.texts, partial(_gone, request))
-            version = self._desk.version
-            labelled = Labelled(model, version.digest, version.manifest.labels, predictions)
-            body = dialect.encode(asked, labelled)
-            outcome = "ok"
-        except Problem:
-            outcome = "rejected"
-            raise
-        except NotReady as error:
-            outcome = "overloaded"
-            raise _not_ready() from error
-        except (QueueFull, CallerGone) as error:
-            outcome = "overloaded"
-            raise self._too_busy() from error
-        finally:
-            self._desk.close(exchange, outcome)
+        body = await self._reception.answer(call, model, version)
         return Response(body, media_type="application/json")
 
-    async def _read(self, request: Request, dialect: Dialect) -> TextRequest:
-        body = await _read_body(request, self._settings.body_limit_bytes)
-        return self._reader.read(body, dialect)
+    async def explain(self, request: Request, model: str) -> Response:
+        reading = self._reading(request, V1)
+        body = _encode(render_explanations(*await self._reception.explain(model, reading)))
+        return Response(body, media_type="application/json")
 
-    def _too_busy(self) -> Problem:
-        detail = (
-            f"{self._settings.queue_limit} requests wait already: send this one again, more slowly."
-        )
-        return Problem(503, "overloaded", "Overloaded", detail, headers={"Retry-After": "1"})
+    def _reading(self, request: Request, dialect: Dialect) -> Callable[[], Awaitable[TextRequest]]:
+        async def read() -> TextRequest:
+            reader = self._reception.reader
+            reader.require_plain_json(request.headers.get)
+            return reader.read(await _read_body(request, self._limit_bytes), dialect)
+
+        return read
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
@@ -152,16 +171,6 @@ async def _gone(request: Request) -> None:
         continue
 
 
-def _not_ready() -> Problem:
-    detail = "The model is not served here now; /readyz says why."
-    return Problem(503, "not-ready", "Not ready", detail, headers={"Retry-After": "1"})
-
-
-def _require_model(asked: str, served: str) -> None:
-    if asked != served:
-        raise Problem(404, "unknown-model", "Unknown model", f"The only model here is {served}.")
-
-
 def _require_ready(health: Health) -> None:
     if not health.ready:
-        raise _not_ready()
+        raise not_ready()

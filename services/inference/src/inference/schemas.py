@@ -4,12 +4,14 @@ Each has a model of its request, from which a `TextRequest` is taken, and a func
 the answer. Limits that are settings are checked by the routes; what a text means, by nobody here.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
+from textmodels.explanations import Explanation
 from textmodels.predictions import Predictions
 
 
@@ -68,16 +70,36 @@ class InstancesBody(_Strict):
         return TextRequest([i if isinstance(i, str) else i.text for i in self.instances])
 
 
-class TextTensor(_Strict):
-    """The input tensor `text`."""
+Parameters = Annotated[dict[str, str | bool | int | float], Field(max_length=64)]
+"""As the Open Inference Protocol has them: plain values under names."""
 
-    name: Literal["text"]
+_NO_BINARY = "the binary data extension is not offered here: send and take tensors as JSON"
+
+
+def _in_one_row(elements: Any) -> Any:
+    """Return [["a"], ["b"]], which fills the shape [2, 1], as ["a", "b"]; all else as it is."""
+    if isinstance(elements, list) and all(isinstance(e, list) and len(e) == 1 for e in elements):
+        return [element for (element,) in elements]
+    return elements
+
+
+class TextTensor(_Strict):
+    """An input tensor of texts."""
+
+    name: str = Field(pattern=r"^text(-[A-Za-z0-9_-]{1,32})?$")
     datatype: Literal["BYTES"]
-    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=1)
-    data: Annotated[list[str], FailFast()]
+    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=2)
+    parameters: Parameters = {}
+    data: Annotated[list[str], FailFast(), BeforeValidator(_in_one_row)] = []
 
     @model_validator(mode="after")
     def _fills_its_shape(self) -> "TextTensor":
+        if "binary_data_size" in self.parameters:
+            raise ValueError(_NO_BINARY)
+        if not self.data:
+            raise ValueError("the tensor has no data")
+        if self.shape[1:] not in ([], [1]):
+            raise ValueError(f"shape is {self.shape}: texts are [n] or [n, 1]")
         if len(self.data) != self.shape[0]:
             raise ValueError(f"shape is {self.shape}, but data has {len(self.data)} elements")
         return self
@@ -87,20 +109,36 @@ class RequestedOutput(_Strict):
     """An output the caller wants; without any, all are given."""
 
     name: Literal["label", "scores"]
+    parameters: Parameters = {}
+
+    @model_validator(mode="after")
+    def _is_json(self) -> "RequestedOutput":
+        if self.parameters.get("binary_data"):
+            raise ValueError(_NO_BINARY)
+        return self
 
 
 class InferBody(_Strict):
-    """`POST /v2/models/{m}/infer`."""
+    """`POST /v2/models/{m}/infer`. The texts of several inputs are one batch, in their order."""
 
     id: str | None = Field(None, max_length=128)
-    parameters: dict[str, Any] = {}
-    inputs: list[TextTensor] = Field(min_length=1, max_length=1)
+    parameters: Parameters = {}
+    inputs: list[TextTensor] = Field(min_length=1, max_length=16)
     outputs: list[RequestedOutput] = Field([], max_length=2)
 
+    @model_validator(mode="after")
+    def _fits(self) -> "InferBody":
+        if len({tensor.name for tensor in self.inputs}) < len(self.inputs):
+            raise ValueError("two inputs have the same name")
+        if self.parameters.get("binary_data_output"):
+            raise ValueError(_NO_BINARY)
+        return self
+
     def request(self) -> TextRequest:
-        """Return the texts of the input tensor, and which outputs are wanted."""
+        """Return the texts of the input tensors, and which outputs are wanted."""
         names = [output.name for output in self.outputs] or ["label", "scores"]
-        return TextRequest(self.inputs[0].data, self.id, self.parameters, names)
+        texts = [text for tensor in self.inputs for text in tensor.data]
+        return TextRequest(texts, self.id, self.parameters, names)
 
 
 def render_predict(_request: TextRequest, labelled: Labelled) -> dict[str, Any]:
@@ -117,6 +155,27 @@ def render_instances(_request: TextRequest, labelled: Labelled) -> dict[str, Any
     return {"predictions": labelled.answers}
 
 
+def render_explanations(
+    labels: Sequence[str], explanations: Sequence[Explanation]
+) -> dict[str, Any]:
+    """Answer KServe V1's explain: for each instance, what its label's decision is the sum of."""
+    return {
+        "explanations": [
+            {
+                "label": labels[each.label_index],
+                "score": each.score,
+                "decision": each.decision,
+                "intercept": each.intercept,
+                "features": [
+                    {"feature": name, "contribution": added} for name, added in each.features
+                ],
+                "rest": each.rest,
+            }
+            for each in explanations
+        ]
+    }
+
+
 def render_infer(request: TextRequest, labelled: Labelled) -> dict[str, Any]:
     """Answer the Open Inference Protocol: the tensors that were asked for."""
     rows, columns = labelled.predictions.scores.shape
@@ -125,7 +184,7 @@ def render_infer(request: TextRequest, labelled: Labelled) -> dict[str, Any]:
         "scores": {
             "datatype": "FP32",
             "shape": [rows, columns],
-            "parameters": {"labels": list(labelled.labels)},
+            "parameters": {"labels": json.dumps(labelled.labels)},  # plain values only
             "data": labelled.predictions.scores.ravel().tolist(),
         },
     }

@@ -59,6 +59,13 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
         description="port of /metrics, /livez and /readyz, apart from the predictions so that no "
         "public route reaches it; 0: a free one",
     )
+    grpc_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port of the Open Inference Protocol over gRPC, which costs more than REST and "
+        "needs isogloss-inference[grpc]; 0: a free one; None: there is none",
+    )
     queue_limit: int = Field(
         64,
         ge=1,

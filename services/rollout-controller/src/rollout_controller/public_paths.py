@@ -14,8 +14,9 @@ def predictions(model: str) -> list[Request]:
 
 
 def questions(model: str) -> list[Request]:
-    """Return the requests about the model itself."""
+    """Return the requests about the model itself, and why it predicts what it predicts."""
     return [
+        ("POST", f"/v1/models/{model}:explain"),
         ("GET", f"/v1/models/{model}"),
         ("GET", "/v2"),
         ("GET", "/v2/health/live"),
