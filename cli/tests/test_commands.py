@@ -132,6 +132,21 @@ def test_a_broken_ledger_exits_1(in_home, server):
     assert "entry 4 is missing" in out
 
 
+def test_what_a_collection_would_remove_is_told(in_home, server):
+    gone = {"digest": VERSION["digest"], "size": 1234567, "written_at": 1.0}
+    answer = {"removed": [gone], "spared": [], "named": 2, "freed_bytes": 1234567}
+    path = "/v1/artifacts/collections"
+    server.answers["POST", path] = (200, {}, {"dry_run": True, **answer})
+
+    code, out, said = in_home("artifacts", "gc", "--dry-run", "--older-than-hours", "1")
+
+    assert code == 0
+    assert "1,234,567" in out
+    assert "would be removed" in out
+    assert "2 named by versions stay" in said
+    assert json.loads(server.seen[-1][3]) == {"older_than_hours": 1.0, "dry_run": True}
+
+
 def a_chain(length):
     entries = []
     for number in range(length):

@@ -2,7 +2,7 @@
 # The steps of an image's builder stage, the same for every image. None of it reaches the image but
 # what the Dockerfile copies: /opt/isogloss (interpreter's environment), /opt/members, /opt/sbom.
 #   stage.sh tools [compiler]        uv and the members' build backend; a C compiler
-#   stage.sh dependencies FILE       what FILE pins by hash, from wheels alone
+#   stage.sh dependencies FILE...    what the files pin by hash, from wheels alone
 #   stage.sh members FOLDER...       the workspace's own packages, built here
 #   stage.sh sbom NAME               the list of all that is in the image
 set -euo pipefail
@@ -32,8 +32,8 @@ compiler() { # a base image whose Python was built from source has its headers a
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
 }
 
-dependencies() { # FILE
-  $tools/bin/uv pip install --quiet --require-hashes --only-binary :all: --requirement "$1"
+dependencies() { # FILE...
+  $tools/bin/uv pip install --quiet --require-hashes --only-binary :all: "${@/#/--requirement=}"
   rm $environment/.lock
 }
 

@@ -60,6 +60,7 @@ THIRD_PARTY = {
         "fastapi",
         "httpx",
         "numpy",
+        "obstore",
         "prometheus_client",
         "pydantic",
         "sqlalchemy",
@@ -107,7 +108,7 @@ THIRD_PARTY = {
         "yaml",
     },
 }
-VENDORS = {"alembic", "mlflow", "envoy", "kubernetes", "sqlalchemy", "psutil"}
+VENDORS = {"alembic", "mlflow", "envoy", "kubernetes", "obstore", "sqlalchemy", "psutil"}
 """Behind one adapter file each; in the jobs and the command the file named here."""
 VENDOR_FILES_ELSEWHERE = {
     "servicekit": {"kubernetes_api"},

@@ -5,7 +5,17 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from isogloss.commands import audit, demo, local, models, policies, projects, rollouts, traffic
+from isogloss.commands import (
+    artifacts,
+    audit,
+    demo,
+    local,
+    models,
+    policies,
+    projects,
+    rollouts,
+    traffic,
+)
 from isogloss.commands.target import choose
 from isogloss.failures import Interrupted
 
@@ -41,4 +51,5 @@ application.add_typer(rollouts.commands, name="rollout")
 application.add_typer(projects.data_commands, name="data")
 application.add_typer(traffic.drift_commands, name="drift")
 application.add_typer(traffic.feedback_commands, name="feedback")
+application.add_typer(artifacts.commands, name="artifacts")
 application.add_typer(audit.commands, name="audit")

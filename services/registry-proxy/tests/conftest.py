@@ -9,15 +9,18 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.from_thread
 import httpx
+import obstore
 import pytest
 import yaml
 
 from lifecycle.evidence import PAYLOAD_TYPE, SIGNERS, EvidenceKind
+from registry_proxy.adapters.artifact_bucket import Bucket, _connect
 from registry_proxy.app import build
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.signing import generate_key
@@ -38,6 +41,7 @@ AdmittedSuite = _load("registry_proxy_admitted_suite", HERE / "admitted_suite.py
 _load("registry_proxy_ledger_suite", HERE / "ledger_suite.py")
 _load("registry_proxy_outbox_suite", HERE / "outbox_suite.py")
 SqliteScene = _load("registry_proxy_sqlite_scene", HERE / "sqlite_scene.py").SqliteScene
+bucket_server = _load("registry_proxy_bucket_server", HERE / "bucket_server.py")
 # One small Kubernetes API server for all members' tests, so that they agree on how it answers.
 _API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
 ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer
@@ -402,6 +406,26 @@ def mlflow(tmp_path_factory):
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def bucket_url(tmp_path_factory):
+    """Start an S3-compatible server once for all tests that need it."""
+    server = bucket_server.start_bucket_server(tmp_path_factory.mktemp("bucket"))
+    obstore.put(_connect(_bucket(server.url, "first")), "made", b"")  # and the bucket with it
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def bucket(bucket_url):
+    """A prefix of its own for each test."""
+    return _bucket(bucket_url, f"tests/{uuid.uuid4().hex}")
+
+
+def _bucket(url, prefix):
+    keys = {"access_key_id": bucket_server.KEY, "secret_access_key": bucket_server.SECRET}
+    return Bucket("artifacts", prefix, "us-east-1", url, **keys)
 
 
 class Process:

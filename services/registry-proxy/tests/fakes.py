@@ -1,6 +1,9 @@
 """A tracking server without a server, and builders of what the registry is given."""
 
 import hashlib
+import io
+import json
+import zipfile
 
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement, Subjects
@@ -86,8 +89,25 @@ def a_manifest(run_id, files, **changes):
     return canonical_json({**document, **changes})
 
 
+def a_skops(weights=b"weights", node=("JsonNode", "builtins", "str"), descr="'|u1'"):
+    """Build a skops file of one node and one array, which holds the weights byte for byte."""
+    loader, module, name = node
+    schema = {"__loader__": loader, "__module__": module, "__class__": name, "content": "1"}
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': ({len(weights)},)}}\n".encode()
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + weights
+    return a_zip({"schema.json": json.dumps(schema).encode(), "1.npy": array})
+
+
+def a_zip(entries, method=zipfile.ZIP_STORED):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return target.getvalue()
+
+
 def an_artifact(run_id="r1", weights=b"weights", **changes):
-    files = {"model.skops": weights, "vocabulary.json": b'{"good":0}'}
+    files = {"model.skops": a_skops(weights), "vocabulary.json": b'{"good":0}'}
     return {**files, "manifest.json": a_manifest(run_id, files, **changes)}
 
 

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from registry_proxy.artifacts.ports import RunsUnavailable
@@ -169,7 +171,8 @@ def test_a_damaged_artifact_is_made_whole_by_registering_again(world, make):
     assert broken.json()["type"] == "urn:isogloss:problem:artifact-damaged"
 
     assert register(world).status_code == 200
-    assert world.get(f"/v1/artifacts/{digest}/files/model.skops").content == b"weights"
+    served = world.get(f"/v1/artifacts/{digest}/files/model.skops")
+    assert served.content == make.a_skops(b"weights")
 
 
 def test_what_a_crash_left_is_out_of_the_way_at_the_next_start(world):
@@ -181,8 +184,11 @@ def test_what_a_crash_left_is_out_of_the_way_at_the_next_start(world):
 
     world.restart()
 
+    assert kept(world) == (["9" * 64, digest.removeprefix("sha256:")], [])
+    world.clock.now = time.time() + 7200
+    answer = world.call("POST", "/v1/artifacts/collections", json={"older_than_hours": 1})
+    assert [each["digest"] for each in answer.json()["removed"]] == ["sha256:" + "9" * 64]
     assert kept(world) == ([digest.removeprefix("sha256:")], [])
-    assert (root / "aside" / ("9" * 64)).is_dir()
 
 
 def test_what_a_full_disk_stops_leaves_nothing(world, make):

@@ -65,6 +65,11 @@ class RegistryProxy:
         """Return a model's ledger entries, oldest first."""
         return list(self._service.get(f"/v1/models/{model}/history")["entries"])
 
+    def collect_artifacts(self, older_than_hours: float, *, dry_run: bool) -> Any:
+        """Have artifacts removed that no version names and that are so old."""
+        body = {"older_than_hours": older_than_hours, "dry_run": dry_run}
+        return self._service.post("/v1/artifacts/collections", body)
+
     def verify(self, anchor: str | None = None) -> Any:
         """Have the ledger's chain walked, up to its end and through an entry that was seen."""
         asked = f"?anchor={anchor}" if anchor else ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fastapi import FastAPI
 
 from lifecycle.ledger import LedgerEntry
-from registry_proxy.adapters.artifact_files import ArtifactFiles
+from registry_proxy.adapters.artifact_stores import EngineMissing, open_store
 from registry_proxy.adapters.ledger_database import LedgerDatabase, open_postgresql, open_sqlite
 from registry_proxy.adapters.mlflow import MlflowRuns
 from registry_proxy.adapters.receivers_file import ReceiversFile
@@ -23,6 +23,8 @@ from registry_proxy.adapters.sql_outbox import SqlOutbox
 from registry_proxy.adapters.trust_file import TrustFile
 from registry_proxy.adapters.webhooks import Webhooks
 from registry_proxy.adapters.yaml_documents import read_yaml
+from registry_proxy.artifacts.collect import Collector
+from registry_proxy.artifacts.collection_routes import collection_routes
 from registry_proxy.artifacts.ports import Runs
 from registry_proxy.artifacts.register import Admission
 from registry_proxy.artifacts.routes import artifact_routes, install_artifact_errors
@@ -35,7 +37,7 @@ from registry_proxy.ledger.record_version import VersionBook
 from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.rollout_routes import rollout_routes
 from registry_proxy.ledger.routes import ledger_routes
-from registry_proxy.metrics import EventMetrics, RegistryMetrics
+from registry_proxy.metrics import CollectionMetrics, EventMetrics, RegistryMetrics
 from registry_proxy.middleware import BodyLimit, RequestCount
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.callers import Callers, FileRefused
@@ -45,6 +47,8 @@ from servicekit.process import Health, install_pages
 from servicekit.signing import Signer, load_signer
 
 if TYPE_CHECKING:
+    from registry_proxy.adapters.artifact_bucket import ArtifactBucket
+    from registry_proxy.adapters.artifact_files import ArtifactFiles
     from servicekit.kubernetes_api import KubernetesApi
 
 _log = logging.getLogger(__name__)
@@ -71,6 +75,7 @@ class _Parts:
     ledger: SqlLedger
     registry: Registry
     admission: Admission
+    collector: Collector
     cluster: "KubernetesApi | None"
     keeper: AdmittedKeeper | None
     telling: "_Telling | None"
@@ -99,6 +104,8 @@ def build(
     app.include_router(ledger_routes(parts.registry, parts.callers))
     app.include_router(rollout_routes(parts.registry, parts.callers))
     app.include_router(artifact_routes(parts.admission, parts.callers))
+    observer = CollectionMetrics(parts.metrics.registry)
+    app.include_router(collection_routes(parts.collector, parts.callers, observer))
     install_problem_pages(app)
     install_ledger_errors(app, parts.ledger)
     install_artifact_errors(app)
@@ -121,11 +128,11 @@ def _open(
     ledger = SqlLedger(database, clock, observers)
     observers.append(metrics.observe_entries)
     versions = VersionBook(ledger)
-    store = ArtifactFiles(settings.data_dir / "artifacts")
-    _log.info("artifacts opened", extra={"set_aside": store.clean(versions.digests())})
+    store = _open_artifacts(settings)
     runs = open_runs(settings.mlflow_url, settings.mlflow_timeout_seconds)
     registry = Registry(ledger, trust.current, signer, clock, read_yaml)
-    admission = Admission(runs, store, versions, settings.artifact_limit_bytes)
+    admission = Admission(runs, store, store, versions, settings.artifact_limit_bytes)
+    collector = Collector(store, store, versions, clock)
     keeper = _open_keeper(settings, cluster, ledger, clock)
     if keeper:
         metrics.admitted_stale.set_function(keeper.stale_seconds)
@@ -133,9 +140,17 @@ def _open(
     telling = _open_telling(settings.events_file, database, EventMetrics(metrics.registry), clock)
     if telling:
         observers.append(lambda _entries: telling.tellers.wake())
-    return _Parts(
-        lock, metrics, callers, database, ledger, registry, admission, cluster, keeper, telling
-    )
+    opened = (registry, admission, collector, cluster, keeper, telling)
+    return _Parts(lock, metrics, callers, database, ledger, *opened)
+
+
+def _open_artifacts(settings: RegistryProxySettings) -> "ArtifactFiles | ArtifactBucket":
+    try:
+        store = open_store(settings)
+    except EngineMissing as missing:
+        raise StartRefused(str(missing)) from missing
+    store.clean()
+    return store
 
 
 class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):

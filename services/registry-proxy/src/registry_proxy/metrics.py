@@ -10,6 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 from lifecycle.digests import canonical_json
 from lifecycle.ledger import EntryKind, LedgerEntry
 from lifecycle.verdicts import verdict_from_dict
+from registry_proxy.artifacts.collect import Collected
 
 _PREFIX = "isogloss_registry"
 
@@ -106,3 +107,30 @@ class EventMetrics:
     def observe_oldest(self, receiver: str, age: float) -> None:
         """Note for how long a receiver's oldest event has waited."""
         self._oldest.labels(receiver).set(age)
+
+
+class CollectionMetrics:
+    """What collections of artifacts removed and left."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._collected = Counter(
+            f"{_PREFIX}_artifacts_collected_total",
+            "Artifacts removed because no version named them.",
+            registry=registry,
+        )
+        self._freed = Counter(
+            f"{_PREFIX}_artifacts_freed_bytes_total",
+            "Bytes of artifacts removed because no version named them.",
+            registry=registry,
+        )
+        self._unnamed = Gauge(
+            f"{_PREFIX}_artifacts_unnamed",
+            "Artifacts that no version named and the last collection left, being too young.",
+            registry=registry,
+        )
+
+    def observe_collection(self, collected: Collected) -> None:
+        """Count one collection."""
+        self._collected.inc(len(collected.removed))
+        self._freed.inc(collected.freed_bytes)
+        self._unnamed.set(len(collected.spared))

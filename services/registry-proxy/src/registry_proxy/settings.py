@@ -44,6 +44,33 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
         description="AdmittedVersions object of the release's namespace, kept to the versions that "
         "the ledger lets the cluster run; None: none is kept, because there is no cluster",
     )
+    artifact_store: str | None = Field(
+        None,
+        pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9._/-]+)?$",
+        description="s3://BUCKET/PREFIX where artifacts are kept, of this ledger alone; None: "
+        "files below the data directory",
+    )
+    artifact_cache_bytes: int = Field(
+        4 * 1024**3,
+        ge=0,
+        description="bytes of a bucket's files that the data directory keeps, so that they are "
+        "fetched once; the least used go first",
+    )
+    s3_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="address of an S3-compatible store; None: AWS, as the region says",
+    )
+    s3_region: str = Field("us-east-1", min_length=1, description="region requests are signed for")
+    s3_access_key_id: str | None = Field(
+        None,
+        min_length=1,
+        description="key of the bucket; None: the process's own identity (AWS_ variables, a web "
+        "identity, the node's role)",
+    )
+    s3_secret_access_key: SecretStr | None = Field(
+        None, description="secret of that key; None: as above"
+    )
     artifact_limit_bytes: int = Field(
         2 * 1024**3,
         ge=1024,
@@ -66,6 +93,15 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level of its JSON log lines"
     )
+
+    @model_validator(mode="after")
+    def _a_key_has_its_secret(self) -> Self:
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError(
+                "ISOGLOSS_REGISTRY_PROXY_S3_ACCESS_KEY_ID and ..._S3_SECRET_ACCESS_KEY are set "
+                "both or not at all"
+            )
+        return self
 
     @model_validator(mode="after")
     def _admitted_versions_have_a_namespace(self) -> Self:

@@ -1,7 +1,6 @@
 """Reading an artifact's manifest strictly: canonical JSON, plain file names, safe formats only.
 
-What a family's files mean is not known here; that no format is among them which runs code when
-it is loaded, is.
+What a family's files mean is not known here; what each one holds, `formats` reads.
 """
 
 import json
@@ -11,11 +10,10 @@ from dataclasses import dataclass
 
 from lifecycle.digests import NO_CONTENT, canonical_json, is_digest, sha256_digest
 from lifecycle.documents import DocumentRefused, Fields
+from registry_proxy.artifacts.formats import ALLOWED_SUFFIXES
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "isogloss.artifact/v1"
-ALLOWED_SUFFIXES = (".skops", ".safetensors", ".json", ".onnx")
-"""Formats that are read without running code from them; no pickle in any disguise."""
 REQUIRED_LINEAGE = ("dataset_version", "prompt_version", "commit", "run_id")
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -1,9 +1,12 @@
 """What admitting and serving artifacts needs: runs to read, a store to keep, versions to record."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
+
+from registry_proxy.artifacts.formats import Content
 
 
 class RunUnknown(Exception):
@@ -68,8 +71,12 @@ class Intake(Protocol):
         """Write one file and return its sha256 digest."""
         ...
 
+    def content(self, name: str) -> AbstractContextManager[Content]:
+        """Open what was written of one file, to look at it."""
+        ...
+
     def commit(self, digest: str) -> None:
-        """Give the artifact its name, durably; one that is there already stays."""
+        """Give the artifact its name, durably; a whole one that is there already stays."""
         ...
 
 
@@ -106,6 +113,62 @@ class ArtifactStore(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An artifact that lies in the store: its digest, its bytes, when it was committed (UTC)."""
+
+    digest: str
+    size: int
+    written_at: float
+
+
+class Shelf(Protocol):
+    """The store as whoever clears it sees it. Both may raise StoreUnavailable."""
+
+    def kept(self) -> Iterable[Kept]:
+        """List everything that is kept, named by a version or not."""
+        ...
+
+    def remove(self, digest: str) -> None:
+        """Take an artifact away; one that is gone is no error."""
+        ...
+
+
+class MarkKind(StrEnum):
+    """RESERVED: somebody is about to record it. CONDEMNED: somebody is about to remove it."""
+
+    RESERVED = "reserved"
+    CONDEMNED = "condemned"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One process's mark on a digest; `token` tells it from another's of the same kind."""
+
+    kind: MarkKind
+    digest: str
+    token: str
+
+
+class Marks(Protocol):
+    """Marks on digests that every process with this store sees, as soon as `put` returns.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    def put(self, mark: Mark) -> None:
+        """Make a mark."""
+        ...
+
+    def clear(self, mark: Mark) -> None:
+        """Take one's own mark back."""
+        ...
+
+    def all(self, kind: MarkKind) -> Iterable[tuple[Mark, float]]:
+        """List marks, and when each was made (UTC)."""
+        ...
+
+
 class Recorded(Protocol):
     """A version as the ledger has it; `new` unless its digest was registered before."""
 
@@ -133,4 +196,8 @@ class Versions(Protocol):
 
     def refuse(self, model: str, actor: str, run_id: str, reason: str) -> None:
         """Record that a run's artifact was refused."""
+        ...
+
+    def digests(self) -> Collection[str]:
+        """Return the digests of all versions of all models, as the ledger has them now."""
         ...

@@ -1,4 +1,4 @@
-"""Admitting a run's artifact: every byte copied, checked and kept before the ledger names it.
+"""Admitting a run's artifact: every byte copied, looked into and kept before the ledger names it.
 
 Nothing is trusted that the tracking server serves, since anyone with rights there may change it:
 the files must be exactly those that the manifest names, with exactly those hashes.
@@ -7,6 +7,7 @@ the files must be exactly those that the manifest names, with exactly those hash
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from registry_proxy.artifacts.formats import ContentRefused, refuse_content
 from registry_proxy.artifacts.lineage import metadata_of, refuse_disagreement
 from registry_proxy.artifacts.manifests import (
     MANIFEST_NAME,
@@ -16,6 +17,8 @@ from registry_proxy.artifacts.manifests import (
 )
 from registry_proxy.artifacts.ports import (
     ArtifactStore,
+    Intake,
+    Marks,
     Recorded,
     Run,
     RunFile,
@@ -23,6 +26,7 @@ from registry_proxy.artifacts.ports import (
     RunUnknown,
     Versions,
 )
+from registry_proxy.artifacts.reserve import reserved
 
 _MANIFEST_LIMIT_BYTES = 1_048_576
 """A manifest names at most 64 files; one of this size is something else."""
@@ -44,43 +48,54 @@ class Admission:
 
     runs: Runs
     store: ArtifactStore
+    marks: Marks
     versions: Versions
     limit_bytes: int
 
     def register(self, asked: Registration) -> Recorded:
         """Admit and record. Raises ArtifactRefused (recorded), RunUnknown, RunsUnavailable,
-        StoreUnavailable.
+        StoreUnavailable, BeingCollected.
         """
         try:
             run = self.runs.run(asked.run_id)
-            manifest = self._admit(run, asked.artifact_path)
+            listed = self.runs.files(run.id, asked.artifact_path)
+            content = self._read_manifest(run, asked.artifact_path, listed)
+            manifest = read_manifest(content)
+            refuse_disagreement(manifest, run)
+            _refuse_other_files(manifest, listed)
+            _refuse_size(sum(file.size for file in listed), self.limit_bytes)
+            with self.store.receive() as intake:
+                self._copy(asked, manifest, intake)
+                intake.write(MANIFEST_NAME, [content])
+                return self._record(asked, run, manifest, intake)
         except ArtifactRefused as refused:
             self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
             raise
-        metadata = metadata_of(manifest, run)
-        return self.versions.record(
-            asked.model, asked.actor, manifest.digest, manifest.lineage, metadata
-        )
 
-    def _admit(self, run: Run, folder: str) -> Manifest:
-        listed = self.runs.files(run.id, folder)
-        content = self._read_manifest(run, folder, listed)
-        manifest = read_manifest(content)
-        refuse_disagreement(manifest, run)
-        _refuse_other_files(manifest, listed)
-        _refuse_size(sum(file.size for file in listed), self.limit_bytes)
-        with self.store.receive() as intake:
-            left = self.limit_bytes
-            for name, expected in manifest.files.items():
-                chunks = _Counted(self.runs.read(run.id, f"{folder}/{name}"), left)
-                if intake.write(name, chunks) != expected:
-                    raise ArtifactRefused(
-                        f"{name} does not have the sha256 that the manifest names"
-                    )
-                left -= chunks.size
-            intake.write(MANIFEST_NAME, [content])
+    def _copy(self, asked: Registration, manifest: Manifest, intake: Intake) -> None:
+        """Take in every file that the manifest names, as it names it, and look into it."""
+        left = self.limit_bytes
+        for name, expected in manifest.files.items():
+            path = f"{asked.artifact_path}/{name}"
+            chunks = _Counted(self.runs.read(asked.run_id, path), left)
+            if intake.write(name, chunks) != expected:
+                raise ArtifactRefused(f"{name} does not have the sha256 that the manifest names")
+            left -= chunks.size
+            try:
+                with intake.content(name) as content:
+                    refuse_content(name, content)
+            except ContentRefused as refused:
+                raise ArtifactRefused(str(refused)) from refused
+
+    def _record(
+        self, asked: Registration, run: Run, manifest: Manifest, intake: Intake
+    ) -> Recorded:
+        metadata = metadata_of(manifest, run)
+        with reserved(self.marks, manifest.digest):
             intake.commit(manifest.digest)
-        return manifest
+            return self.versions.record(
+                asked.model, asked.actor, manifest.digest, manifest.lineage, metadata
+            )
 
     def _read_manifest(self, run: Run, folder: str, listed: tuple[RunFile, ...]) -> bytes:
         if MANIFEST_NAME not in {file.path for file in listed}:

@@ -18,6 +18,7 @@ from registry_proxy.artifacts.ports import (
 )
 from registry_proxy.artifacts.ranges import RangeUnsatisfiable, read_range
 from registry_proxy.artifacts.register import Admission, Registration
+from registry_proxy.artifacts.reserve import BeingCollected
 from registry_proxy.artifacts.schemas import RegisterBody
 from registry_proxy.schemas import ModelName
 from servicekit.callers import Caller, Callers, caller_dependency
@@ -28,6 +29,7 @@ _ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
     RunUnknown: (404, "unknown-run", "Unknown run"),
     RunsUnavailable: (502, "mlflow-unavailable", "MLflow unavailable"),
     StoreUnavailable: (503, "store-unavailable", "Artifact store unavailable"),
+    BeingCollected: (409, "being-collected", "Being collected"),
     ArtifactDamaged: (500, "artifact-damaged", "Artifact damaged"),
 }
 _IMMUTABLE = "private, max-age=31536000, immutable"

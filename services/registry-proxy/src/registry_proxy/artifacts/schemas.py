@@ -12,3 +12,12 @@ class RegisterBody(Body):
     artifact_path: str = Field(
         pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$", max_length=500
     )
+
+
+class CollectBody(Body):
+    """POST collections: how old an artifact must be that no version names, and whether to look
+    only.
+    """
+
+    older_than_hours: float = Field(24, ge=0, le=87_600)
+    dry_run: bool = False
