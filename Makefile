@@ -36,7 +36,7 @@ demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down
 test: setup ## every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-system: setup ## tests that need more than Python: promtool, Helm, checkov, skaffold's schema, KServe's clients
+test-system: setup ## tests that need more than Python: promtool, Helm, checkov, skaffold's schema, KServe's clients, PostgreSQL
 	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system $(ARGS)
 
 lint-manifests: setup ## of test-system: charts, manifests/ and skaffold.yaml against schemas and policies
@@ -56,6 +56,9 @@ bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
 .PHONY: bench-gates
 bench-gates: setup ## how often the offline Gate is wrong, and what its bootstrap costs
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
+
+bench-ledger: setup ## conflicting promotions, and a kill at every write, on SQLite and PostgreSQL
+	@$(BIN)/python benchmarks/ledger.py $(ARGS)
 
 lint: setup ## ruff: rules and format
 	@$(BIN)/ruff check .

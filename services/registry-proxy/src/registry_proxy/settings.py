@@ -18,7 +18,6 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     )
     database_url: SecretStr | None = Field(
         None,
-        pattern=r"^postgres(ql)?://",
         description="PostgreSQL database of the ledger, postgresql://USER@HOST:PORT/DATABASE, that "
         "several processes may share; None: a SQLite file in the data directory",
     )

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from registry_proxy.ledger.ports import LedgerUnavailable
@@ -43,6 +43,7 @@ _POSTGRESQL_SESSION = " ".join(
         "idle_in_transaction_session_timeout=30s",
     )
 )
+_NO_ADDRESS = "the ledger's database must be given as postgresql://USER@HOST:PORT/DATABASE"
 _SQLITE_GUARD = (
     (
         "CREATE TRIGGER IF NOT EXISTS {table}_no_UPDATE BEFORE UPDATE ON {table} BEGIN "
@@ -159,10 +160,14 @@ def _writes(connection: Connection) -> bool:
 
 def _url(address: str, password: str | None) -> URL:
     try:
-        url = make_url(address).set(drivername="postgresql+psycopg")
+        given = make_url(address)
+    except (ArgumentError, ValueError) as error:
+        raise LedgerUnavailable(_NO_ADDRESS) from error
+    if given.drivername not in {"postgresql", "postgres"}:
+        raise LedgerUnavailable(_NO_ADDRESS)
+    url = given.set(drivername="postgresql+psycopg")
+    try:
         url.get_dialect().import_dbapi()
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise LedgerUnavailable("the database's address is no postgresql:// address") from error
     except ImportError as error:
         raise LedgerUnavailable(
             "PostgreSQL's driver is missing: install isogloss-registry-proxy[postgresql]"
