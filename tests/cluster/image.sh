@@ -67,7 +67,7 @@ size() { # NAME: to three digits, as buildah says it
 }
 
 load() { # NAME...: from buildah's store to containerd, as one archive: they share most layers
-  local layout=$state/images.oci name id record new=() ids=()
+  local layout=$state/images.oci manifests='' name id record new=() ids=()
   await_containerd
   for name in "$@"; do
     id=$(buildah images --no-trunc --quiet "$name")
@@ -78,15 +78,33 @@ load() { # NAME...: from buildah's store to containerd, as one archive: they sha
   done
   [ ${#new[@]} != 0 ] || return 0
   rm -rf "$layout"
+  mkdir -p "$layout/blobs/sha256"
   for name in "${new[@]}"; do
-    buildah push --quiet --disable-compression "$name" "oci:$layout:$name"
+    lay_out "$name"
   done
+  printf '{"imageLayoutVersion":"1.0.0"}' >"$layout/oci-layout"
+  printf '{"schemaVersion":2,"manifests":[%s]}' "${manifests#,}" >"$layout/index.json"
   tar --create --directory "$layout" . | ctr images import - >>"$logs/images.log"
   rm -rf "$layout"
   for name in "${new[@]}"; do
     record_loaded "$name" "${ids[0]}"
     ids=("${ids[@]:1}")
   done
+}
+
+lay_out() { # NAME: adds it to $layout and $manifests; buildah's own layouts are compressed, slowly
+  local one=$layout.one digest manifest
+  rm -rf "$one"
+  buildah push --quiet --disable-compression --format oci "$1" "dir:$one"
+  manifest=$one/manifest.json
+  digest=$(sha256sum "$manifest" | cut -d' ' -f1)
+  manifests+=$(printf ',{"mediaType":"%s","digest":"sha256:%s","size":%d,"annotations":{"%s":"%s"}}' \
+    application/vnd.oci.image.manifest.v1+json "$digest" "$(stat -c %s "$manifest")" \
+    io.containerd.image.name "$1")
+  mv "$manifest" "$one/$digest"
+  rm "$one/version"
+  mv "$one"/* "$layout/blobs/sha256/"
+  rm -rf "$one"
 }
 
 await_containerd() { # a cluster that is coming up has it early, once all that it runs is built
