@@ -31,11 +31,11 @@ DATABASES = ("sqlite", "postgresql")
 def main() -> None:
     """Measure all, write benchmarks/results/ledger.json and .md; exit 1 where a bar is missed."""
     report = Report("ledger", "make bench-ledger", versions(), time.time())
-    bars = []
-    for database in DATABASES:
-        bars += promotions(report, database)
-    for database in DATABASES:
-        bars += kills(report, database)
+    bars: list[Bar] = []
+    for part in (promotions, kills):
+        for database in DATABASES:
+            bars += part(report, database)
+            report.save(bars)
     sys.exit(0 if report.write(bars) else 1)
 
 

@@ -140,6 +140,19 @@ def test_every_key_may_be_one_that_exists(chart):
     assert not chart.of_kind(documents, "Job", "PersistentVolumeClaim")
 
 
+def test_several_registry_proxies_keep_nothing_in_their_pods(chart, everything):
+    deployment = chart.of_kind(everything, "Deployment")["isogloss-registry-proxy"]["spec"]
+    pod = deployment["template"]["spec"]
+    told = {each["name"]: each for each in pod["containers"][0]["env"]}
+
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert {"name": "data", "emptyDir": {}} in pod["volumes"]
+    assert "isogloss-registry-proxy" in chart.of_kind(everything, "PodDisruptionBudget")
+    password = told["ISOGLOSS_REGISTRY_PROXY_DATABASE_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert password == {"name": "my-database", "key": "password"}
+
+
 def test_keys_of_ones_own_are_told_to_the_job_that_makes_the_others(chart):
     documents = chart.rendered("isogloss", "defaults-values.yaml", "--set=jobs.existingSecret=mine")
     job = chart.pods(documents)["isogloss-keys"]["containers"][0]

@@ -61,6 +61,7 @@ def test_the_defaults_fit_the_schema_which_takes_no_unknown_key(chart, name):
         ("tokens.expirationSeconds=60", "/tokens/expirationSeconds"),
         ("registryProxy.pod.extraEnv[0].nam=X", "/registryProxy/pod/extraEnv/0"),
         ("mlflow.url=mlflow", "/mlflow/url"),
+        ("registryProxy.database.url=sqlite:///x", "/registryProxy/database/url"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(chart, setting, named):
@@ -72,6 +73,7 @@ def test_a_wrong_value_is_refused_by_name(chart, setting, named):
     [
         (["registryProxy.autoscaling.enabled=true"], "raise registryProxy.resources"),
         (["driftMonitor.autoscaling.enabled=true"], "raise driftMonitor.resources"),
+        (["registryProxy.replicas=2"], "set registryProxy.database.url and"),
         (["mlflow.enabled=false"], "set mlflow.url to the address of yours"),
         (["mlflow.url=http://mlflow"], "Set mlflow.enabled=false to use yours"),
         (["gateway.name="], "set gateway.name and gateway.namespace"),
