@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from bars import Bar, Report, tell
 from environments import OWN, versions_of
 from events import measure_events
+from grpc_cost import measure_grpc
 from keras_network import judge_keras, measure_keras
 from machine import choose_cores
 from measure import Row
 from results import Results
 from run import Run
 from scorer_alone import measure_scorer
+from soak import measure_soak
 from start import measure_start
 from subject import models_home
 from tfidf import judge_tfidf, measure_tfidf
@@ -33,6 +35,8 @@ FIGURES: Mapping[str, Callable[[Report, Run], list[Bar]]] = {
     "scorer": measure_scorer,
     "start": measure_start,
     "events": measure_events,
+    "grpc": measure_grpc,
+    "soak": measure_soak,
 }
 
 

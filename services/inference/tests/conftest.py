@@ -18,10 +18,10 @@ _GOOD = ("a good film", "great story and fine actors", "good fun", "a fine and g
 _BAD = ("a bad film", "awful story and poor actors", "bad and dull", "a poor and awful film")
 
 
-def _load_fakes():
+def _load(name):
     # In pytest's importlib mode a test's neighbours cannot be imported by name.
     spec = importlib.util.spec_from_file_location(
-        "inference_fakes", Path(__file__).with_name("fakes.py")
+        f"inference_{name}", Path(__file__).with_name(f"{name}.py")
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -29,7 +29,12 @@ def _load_fakes():
     return module
 
 
-_fakes = _load_fakes()
+_fakes, _processes = _load("fakes"), _load("processes")
+
+
+@pytest.fixture(scope="session")
+def processes():
+    return _processes
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +76,22 @@ def private_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def start_process(artifact):
+    """Start real processes on ports of their own; whatever is left of them ends with the test."""
+    started = []
+
+    def start(**settings):
+        given = {"model": "sentiment", "artifact": artifact, "port": 0, "metrics_port": 0}
+        given |= {"shutdown_delay_seconds": 0}
+        started.append(_processes.Process(**given | settings))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
 
 
 class RunningInference:

@@ -96,6 +96,7 @@ def test_the_answer_is_that_of_rest(play, digest, started):
 def test_raw_contents_are_taken_and_outputs_chosen(play):
     async def acts(client, _life):
         message = infer("", "", raw=packed(TEXT.encode(), b"a bad film"))
+        message.inputs[0].parameters["binary_data_size"].int64_param = 40  # as KServe's client says
         message.outputs.add(name="label")
         return await client.call("ModelInfer", message)
 

@@ -1,107 +1,18 @@
 """The real process: how it starts, serves under load while it is told to stop, and ends."""
 
-import contextlib
-import http.client
-import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
 
 DEADLINE_SECONDS = 120
 
 
-class Process:
-    def __init__(self, **settings):
-        names = {f"ISOGLOSS_INFERENCE_{name.upper()}": str(v) for name, v in settings.items()}
-        command = [sys.executable, "-m", "inference"]
-        self.process = subprocess.Popen(
-            command, env=os.environ | names, stderr=subprocess.PIPE, text=True
-        )
-        self.port = self.metrics_port = None
-
-    def wait_for_ports(self):
-        ports = []
-        while len(ports) < 2:
-            line = self.process.stderr.readline()
-            assert line, "the process ended"
-            ports += [int(port) for port in re.findall(r'"address": \["127.0.0.1", (\d+)\]', line)]
-        self.port, self.metrics_port = ports
-        threading.Thread(target=self.process.stderr.read).start()
-
-    def wait_until_ready(self):
-        self.wait_for_ports()
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while self.ask("GET", "/readyz", port=self.metrics_port)[0] != 200:
-            assert time.monotonic() < deadline
-            assert self.process.poll() is None
-
-    def ask(self, method, path, body=None, port=None):
-        address = ("127.0.0.1", port or self.port, DEADLINE_SECONDS)
-        with contextlib.closing(http.client.HTTPConnection(*address)) as connection:
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-
-    def predict(self, text):
-        status, body = self.ask("POST", "/predict", json.dumps({"text": text}))
-        return status, json.loads(body)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(DEADLINE_SECONDS)
-
-    def end(self):
-        self.process.kill()
-        self.process.communicate()
-
-
-@pytest.fixture
-def start(artifact):
-    processes = []
-
-    def start(**settings):
-        given = {"model": "sentiment", "artifact": artifact, "port": 0, "metrics_port": 0}
-        processes.append(Process(**given | {"shutdown_delay_seconds": 0} | settings))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.end()
-
-
-class Caller(threading.Thread):
-    """Sends requests on one connection, reopened when the server asks for it, until told."""
-
-    def __init__(self, port, told):
-        super().__init__()
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, DEADLINE_SECONDS)
-        self._told = told
-        self.outcomes = []
-
-    def run(self):
-        body = json.dumps({"text": "a good film"})
-        with contextlib.closing(self._connection) as connection:
-            while not self._told.is_set():
-                try:
-                    connection.request("POST", "/predict", body)
-                    answer = connection.getresponse()
-                    answer.read()
-                    self.outcomes.append(answer.status)
-                except OSError as error:
-                    self.outcomes.append(repr(error))
-
-
-def test_no_request_fails_when_the_process_is_told_to_stop_under_load(start):
-    process = start(shutdown_delay_seconds=DEADLINE_SECONDS)
+def test_no_request_fails_when_the_process_is_told_to_stop_under_load(start_process, processes):
+    process = start_process(shutdown_delay_seconds=DEADLINE_SECONDS)
     process.wait_until_ready()
     told = threading.Event()
-    callers = [Caller(process.port, told) for _ in range(4)]
+    callers = [processes.Caller(process.port, told) for _ in range(4)]
     for caller in callers:
         caller.start()
 
@@ -129,11 +40,11 @@ def registry(fakes, artifact, digest):
 
 
 def test_an_artifact_comes_from_the_registry_and_events_go_to_the_drift_monitor(
-    start, fakes, registry, private_file, tmp_path
+    start_process, fakes, registry, private_file, tmp_path
 ):
     digest = registry.digest
     with fakes.FakeDriftMonitor().running() as drift_monitor:
-        process = start(
+        process = start_process(
             artifact=f"isogloss://sentiment@{digest}",
             registry_url=registry.url,
             cache_dir=tmp_path / "cache",
@@ -156,21 +67,21 @@ def end_of(process):
     return process.process.returncode, said.splitlines()[-1]
 
 
-def test_a_directory_that_is_no_artifact_stops_the_process_with_a_sentence(start, tmp_path):
-    status, said = end_of(start(artifact=tmp_path))
+def test_a_directory_that_is_no_artifact_stops_the_process_with_a_sentence(start_process, tmp_path):
+    status, said = end_of(start_process(artifact=tmp_path))
 
     assert status == 2
     assert said.startswith(f"{tmp_path} is not an artifact: manifest.json")
 
 
-def test_an_altered_artifact_stops_the_process_with_a_sentence(start, artifact, tmp_path):
+def test_an_altered_artifact_stops_the_process_with_a_sentence(start_process, artifact, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in artifact.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
     (copy / "vocabulary.json").write_bytes(b"{}")
 
-    status, said = end_of(start(artifact=copy))
+    status, said = end_of(start_process(artifact=copy))
 
     assert status == 1
     assert "vocabulary.json: its sha256 is not the one in the manifest" in said
@@ -185,9 +96,9 @@ def no_scikit_learn(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_scikit_learn")
 def test_a_version_that_needs_scikit_learn_is_refused_where_it_is_not_installed(
-    start, pipeline_artifact
+    start_process, pipeline_artifact
 ):
-    status, said = end_of(start(artifact=pipeline_artifact))
+    status, said = end_of(start_process(artifact=pipeline_artifact))
 
     assert status == 1
     assert "has no compiled form, and scikit-learn, which it needs, is not installed here" in said
@@ -195,8 +106,8 @@ def test_a_version_that_needs_scikit_learn_is_refused_where_it_is_not_installed(
 
 
 @pytest.mark.usefixtures("no_scikit_learn")
-def test_a_version_with_a_compiled_form_is_served_without_scikit_learn(start):
-    process = start()
+def test_a_version_with_a_compiled_form_is_served_without_scikit_learn(start_process):
+    process = start_process()
 
     process.wait_until_ready()
 
@@ -204,8 +115,8 @@ def test_a_version_with_a_compiled_form_is_served_without_scikit_learn(start):
     assert process.stop() == 0
 
 
-def test_a_missing_setting_stops_the_process_with_a_sentence(start):
-    process = start(queue_limit="many")
+def test_a_missing_setting_stops_the_process_with_a_sentence(start_process):
+    process = start_process(queue_limit="many")
 
     status, said = end_of(process)
 
@@ -213,10 +124,10 @@ def test_a_missing_setting_stops_the_process_with_a_sentence(start):
     assert said.startswith("ISOGLOSS_INFERENCE_QUEUE_LIMIT is 'many': Input should be a valid int")
 
 
-def test_a_token_file_that_others_can_read_stops_the_process(start, private_file):
+def test_a_token_file_that_others_can_read_stops_the_process(start_process, private_file):
     token_file = private_file("token", "x")
     token_file.chmod(0o644)
-    process = start(
+    process = start_process(
         drift_monitor_url="http://127.0.0.1:1",
         token_file=token_file,
         fingerprint_key_file=private_file("key", "k"),

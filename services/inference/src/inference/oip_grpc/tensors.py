@@ -11,6 +11,8 @@ from typing import Any
 from inference.schemas import InferBody, Labelled, TextRequest, render_infer
 from servicekit.problems import Problem
 
+# What some clients write into both: here a raw tensor is one of raw_input_contents.
+_OF_REST = frozenset({"binary_data", "binary_data_output", "binary_data_size"})
 _LENGTH = struct.Struct("<I")
 
 
@@ -86,7 +88,11 @@ def _named(tensor: Any) -> dict[str, Any]:
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = {name: value.WhichOneof("parameter_choice") for name, value in given.items()}
+    chosen = {
+        name: value.WhichOneof("parameter_choice")
+        for name, value in given.items()
+        if name not in _OF_REST
+    }
     return {name: getattr(given[name], choice) for name, choice in chosen.items() if choice}
 
 
