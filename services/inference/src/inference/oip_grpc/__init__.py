@@ -1,6 +1,6 @@
 """The Open Inference Protocol over gRPC, for callers that speak nothing else; off by default.
 
-A call costs about ten times what the fast lane needs: REST is the way to be fast. `messages` has
+A call costs some five times what the same costs over REST, which is the way to be fast. `messages` has
 what goes over the wire, `server` the calls. Nothing else imports grpc, which is an extra.
 """
 
