@@ -5,6 +5,7 @@ Installs a release of its own, brings two versions there, measures, and removes 
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -63,6 +64,8 @@ def main() -> None:
         help="only these parts; the others' results stay",
     )
     chosen = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also in the background: it is all taken down
+        signal.signal(number, signal.default_int_handler)
     report = Report("cluster", "make bench-cluster", versions(), time.time())
     with set_up() as stage:
         what = "seconds from helm install to the first prediction through the gateway"
