@@ -36,7 +36,7 @@ demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down
 test: setup ## every test that needs no cluster
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-system: setup ## tests that need more than Python: promtool, Helm, checkov, skaffold's schema, KServe's clients, PostgreSQL
+test-system: setup ## tests that need more than Python: promtool, Helm, checkov, mlcroissant, skaffold's schema, KServe's clients, PostgreSQL
 	@ISOGLOSS_SYSTEM=yes $(BIN)/python -m pytest tests/system $(ARGS)
 
 lint-manifests: setup ## of test-system: charts, manifests/ and skaffold.yaml against schemas and policies
@@ -77,8 +77,7 @@ bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf
 
 lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py
-	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/checkov.in -o tests/system/requirements-checkov.txt
-	@$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/clients.in -o tests/system/requirements-clients.txt
+	@for name in checkov clients mlcroissant; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/$$name.in -o tests/system/requirements-$$name.txt; done
 
 lock-peers: setup ## renew what bench-serving installs of others
 	@cd benchmarks/serving/peers; for each in *.in; do $(CURDIR)/$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock-peers" "$$each" -o "$${each%.in}.txt"; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints where a program is that make test-system needs, made once into the test cluster's cache:
-# program.sh promtool|helm|checkov|clients|skaffold.json. Needs no cluster, no root, no container. Of
+# program.sh promtool|helm|checkov|clients|mlcroissant|skaffold.json. Needs no cluster, no root, no container. Of
 # postgresql it prints the folder of its programs; where Debian's package is missing, installing that
 # needs root.
 set -euo pipefail
@@ -23,11 +23,19 @@ make_checkov() { # FOLDER: an environment of its own, because it pins much that 
 }
 
 make_clients() { # FOLDER: the clients of other servers, whose pins are not ours
-  "${PYTHON:-python3}" -m venv "$1"
-  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-    --requirement "$root/tests/system/requirements-clients.txt"
-  printf '#!/bin/sh\nexec "$(dirname "$0")/bin/python" "$@"\n' >"$1/clients"
-  chmod +x "$1/clients"
+  python_with clients "$1"
+}
+
+make_mlcroissant() { # FOLDER: beside it come types of pandas, which would change how ours is checked
+  python_with mlcroissant "$1"
+}
+
+python_with() { # NAME FOLDER: a Python with what NAME's requirements pin
+  "${PYTHON:-python3}" -m venv "$2"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+    --requirement "$root/tests/system/requirements-$1.txt"
+  printf '#!/bin/sh\nexec "$(dirname "$0")/bin/python" "$@"\n' >"$2/$1"
+  chmod +x "$2/$1"
 }
 
 make_skaffold.json() { # FOLDER: the schema of skaffold.yaml lies in skaffold's own module
@@ -49,9 +57,9 @@ case ${1:-} in
   promtool) build_once promtool pins/prometheus program.sh >&2 ;;
   helm) build_once wheels pins/wheels.txt >&2 ;;
   checkov) build_once checkov ../system/requirements-checkov.txt program.sh >&2 ;;
-  clients) build_once clients ../system/requirements-clients.txt program.sh >&2 ;;
+  clients | mlcroissant) build_once "$1" "../system/requirements-$1.txt" program.sh >&2 ;;
   skaffold.json) build_once skaffold.json pins/skaffold program.sh >&2 ;;
   postgresql) postgresql && exit ;;
-  *) fail "program.sh knows promtool, helm, checkov, clients, skaffold.json and postgresql, not '${1:-}'" ;;
+  *) fail "program.sh knows promtool, helm, checkov, clients, mlcroissant, skaffold.json, postgresql, not '${1:-}'" ;;
 esac
 echo "$built/$1"

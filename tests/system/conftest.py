@@ -83,6 +83,12 @@ def clients():
 
 
 @pytest.fixture(scope="session")
+def mlcroissant():
+    """Python with the library that others read data sets with."""
+    return program("mlcroissant")
+
+
+@pytest.fixture(scope="session")
 def postgresql():
     with postgresql_server() as server:
         yield server

@@ -11,6 +11,7 @@ import sys
 import httpx
 import pytest
 
+from lifecycle.prompts import read_prompt
 from textmodels.artifacts import load_artifact
 from training_jobs.adapters.packages import Sources
 from training_jobs.dataset.prepare import prepare
@@ -237,3 +238,26 @@ def runs_of_commit(mlflow_url, commit):
     }
     answer = httpx.post(f"{mlflow_url}/api/2.0/mlflow/runs/search", json=body, timeout=60)
     return answer.raise_for_status().json()["runs"]
+
+
+def test_a_run_is_linked_to_its_prompt_by_version_and_digest(train):
+    prompt = read_prompt(
+        {
+            "name": "sentiment",
+            "version": "0.3.1",
+            "goal": "praise or not",
+            "rules": ["one word"],
+            "format": "the label",
+            "labels": ["negative", "positive"],
+        },
+        "Review: {{text}}",
+        b"the file",
+        "prompts/prompt_v0.3.1.txt",
+    )
+
+    _, run = train(prompt=prompt)
+
+    assert (run.tags["prompt"], run.tags["prompt_version"]) == ("sentiment", "0.3.1")
+    lineage = json.loads(run.files["model/manifest.json"])["lineage"]
+    assert lineage["prompt_digest"] == prompt.digest
+    assert json.loads(run.files["prompt.json"])["body"] == "Review: {{text}}"

@@ -11,6 +11,7 @@ from isogloss.commands import (
     demo,
     local,
     models,
+    pipelines,
     policies,
     projects,
     rollouts,
@@ -46,6 +47,7 @@ projects.add_to(application)
 traffic.add_to(application)
 demo.add_to(application)
 application.add_typer(models.commands, name="models")
+application.add_typer(pipelines.commands, name="ci")
 application.add_typer(policies.commands, name="policy")
 application.add_typer(rollouts.commands, name="rollout")
 application.add_typer(projects.data_commands, name="data")

@@ -1,4 +1,5 @@
 import time
+from typing import ClassVar
 
 import pytest
 
@@ -203,3 +204,47 @@ def test_what_a_full_disk_stops_leaves_nothing(world, make):
     assert answer.status_code == 503
     assert "nothing was kept" in answer.json()["detail"]
     assert world.state["versions"] == []
+
+
+class TestContents:
+    """One version of a data set or a prompt has one content, whoever registers."""
+
+    known: ClassVar = {"dataset": "reviews", "dataset_digest": "sha256:" + "1" * 64}
+    prompt: ClassVar = {
+        "prompt": "ask",
+        "prompt_version": "0.3.1",
+        "prompt_digest": "sha256:" + "1" * 64,
+    }
+
+    def register(self, world, make, run_id, **lineage):
+        files = {"model.skops": run_id.encode(), "vocabulary.json": b"{}"}
+        whole = {**make.LINEAGE, "run_id": run_id, **lineage}
+        manifest = make.a_manifest(run_id, files, lineage=whole)
+        tags = {k: whole[k] for k in ("dataset_version", "prompt_version", "commit")}
+        run = make.a_run(run_id, tags=tags)
+        world.runs.add(run, "model", {**files, "manifest.json": manifest})
+        return register(world, run_id)
+
+    def test_other_rows_under_a_known_version_are_refused_and_that_recorded(self, world, make):
+        assert self.register(world, make, "r1", **self.known).status_code == 201
+
+        changed = {**self.known, "dataset_digest": "sha256:" + "2" * 64}
+        answer = self.register(world, make, "r2", **changed)
+
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:isogloss:problem:content-changed"
+        assert "other content needs another version of the data set" in answer.json()["detail"]
+        assert "data set reviews 1.0.0" in world.history("denied")[-1]["body"]["reason"]
+
+    def test_another_prompt_under_a_known_version_is_refused(self, world, make):
+        assert self.register(world, make, "r1", **self.prompt).status_code == 201
+
+        changed = {**self.prompt, "prompt_digest": "sha256:" + "2" * 64}
+        assert self.register(world, make, "r2", **changed).status_code == 409
+
+    def test_another_version_may_have_another_content(self, world, make):
+        assert self.register(world, make, "r1", **self.known).status_code == 201
+
+        other = {"dataset": "reviews", "dataset_version": "1.0.1"}
+        changed = {**other, "dataset_digest": "sha256:" + "2" * 64}
+        assert self.register(world, make, "r2", **changed).status_code == 201

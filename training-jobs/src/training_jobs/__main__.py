@@ -22,7 +22,9 @@ from training_jobs.settings import TrainingSettings
 
 JOBS = {
     "check-data": "check a project's data against its dataset.yaml and prepare it",
+    "export-data": "describe a project's prepared data as Croissant 1.1",
     "train": "train one model family on prepared data and log the run to MLflow",
+    "offline-gate": "judge an artifact by its project's offline Gates, before it is registered",
     "register": "hand a run's model to the registry-proxy as a version",
     "evaluate": "measure a version for its offline Gates and post the signed Evidence",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from lifecycle.verdicts import Outcome
 from training_jobs.adapters.packages import Sources
+from training_jobs.contents import Content, check_contents, contents_of, load_prompts
 from training_jobs.dataset.prepare import (
     Preparation,
     check_table,
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Name the job's arguments."""
     parser.add_argument("project", type=Path, help="directory that holds dataset.yaml")
     parser.add_argument(
+        "--frozen",
+        action="store_true",
+        help="refuse versions that the project's contents.lock.json does not have, as CI does",
+    )
+    parser.add_argument(
         "--csv",
         type=Path,
         help="only check this file (columns text or review, label or sentiment) against the "
@@ -47,8 +53,14 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
         checks = check_table(spec, sources.read(source), source)
         prepared = None
     else:
+        prompts = load_prompts(arguments.project)
         prepared = prepare(spec, settings.data, sources.read, tell)
         checks = prepared.checks
+        if prepared.lock is not None:
+            dataset = Content("dataset", spec.name, spec.version, prepared.lock.dataset_digest)
+            contents = contents_of(dataset, prompts)
+            found = check_contents(arguments.project, contents, frozen=arguments.frozen)
+            checks = (*checks, *found)
     tell_checks(checks)
     outcome = outcome_of(checks)
     return _result(spec, checks, prepared), 0 if outcome is Outcome.PASS else 1

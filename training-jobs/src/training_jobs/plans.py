@@ -15,11 +15,14 @@ from training_jobs.refusals import JobRefused
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to train: a family of `textmodels` with its parameters, under a name of its own."""
+    """One way to train: a family of `textmodels` with its parameters, under a name of its own;
+    `prompt` is the file under `prompts/` that the family answers with (None: it is not prompted).
+    """
 
     name: str
     family: str
     params: Mapping[str, Any]
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
 def _read_recipe(fields: Fields) -> Recipe:
     name = fields.text("name")
     family = fields.choice("family", set(FAMILIES), name)
-    recipe = Recipe(name, family, fields.mapping("params", {}))
+    prompt = fields.text("prompt") if fields.has("prompt") else None
+    recipe = Recipe(name, family, fields.mapping("params", {}), prompt)
     fields.close()
     return recipe

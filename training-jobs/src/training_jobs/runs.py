@@ -4,6 +4,7 @@ Only the training part is learnt from; the test set and the other sets are answe
 """
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from sklearn.metrics import classification_report
 
 from lifecycle.digests import NO_CONTENT
+from lifecycle.prompts import Prompt
 from textmodels.artifacts import Manifest, save_artifact
 from textmodels.families import EngineMissing, Fitted, fit_family
 from textmodels.verification import VerificationError
@@ -37,7 +39,7 @@ NO_PROMPT = "none"
 @dataclass(frozen=True)
 class Request:
     """What to train. `flip_labels` makes a drill's bad version; `first_rows` keeps only so many
-    rows of the training part.
+    rows of the training part; the model is also copied to `keep_in`.
     """
 
     plan: Plan
@@ -46,6 +48,8 @@ class Request:
     image: str
     flip_labels: bool = False
     first_rows: int | None = None
+    prompt: Prompt | None = None
+    keep_in: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -122,8 +126,12 @@ def _judge(
         by_slice[name] = confusions(others, len(labels))["all"]
         statistics[name] = tokenisation_statistics(others)
     _write_reports(directory, answers, data.lock, statistics)
+    if request.prompt:
+        _write_json(directory / "prompt.json", asdict(request.prompt))
     lineage = _lineage(request, data.lock, run.run_id)
     manifest = save_artifact(directory / ARTIFACT_PATH, fitted, lineage, reference)
+    if request.keep_in:
+        shutil.copytree(directory / ARTIFACT_PATH, request.keep_in, dirs_exist_ok=True)
     return manifest, metrics(by_slice)
 
 
@@ -156,7 +164,7 @@ def _tags(request: Request, lock: Lock) -> dict[str, str]:
         "dataset_version": lock.version,
         "dataset_digest": lock.dataset_digest,
         "test_set_digest": lock.test_set_digest,
-        "prompt_version": NO_PROMPT,
+        **_prompt_version(request),
         "commit": request.commit.id,
         "family": request.recipe.name,
         "task": lock.task,
@@ -173,6 +181,12 @@ def _tags(request: Request, lock: Lock) -> dict[str, str]:
     return tags
 
 
+def _prompt_version(request: Request) -> dict[str, str]:
+    if request.prompt is None:
+        return {"prompt_version": NO_PROMPT}
+    return {"prompt": request.prompt.name, "prompt_version": request.prompt.version}
+
+
 def _params(fitted: Fitted, request: Request, data: PreparedData) -> dict[str, str]:
     rows = len(range(len(data.train))[: request.first_rows])
     params = {"engine_family": fitted.family, "training_rows": rows, **fitted.params}
@@ -185,8 +199,8 @@ def _lineage(request: Request, lock: Lock, run_id: str) -> dict[str, str]:
         "dataset_version": lock.version,
         "dataset_digest": lock.dataset_digest,
         "test_set_digest": lock.test_set_digest,
-        "prompt_version": NO_PROMPT,
-        "prompt_digest": NO_CONTENT,
+        **_prompt_version(request),
+        "prompt_digest": request.prompt.digest if request.prompt else NO_CONTENT,
         "commit": request.commit.id,
         "run_id": run_id,
         "image": request.image,

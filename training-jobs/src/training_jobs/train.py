@@ -8,6 +8,7 @@ from typing import Any
 from training_jobs.adapters.commits import commit_of
 from training_jobs.adapters.tracking import MlflowTracker
 from training_jobs.check_data import prepare_project
+from training_jobs.contents import load_prompt
 from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
 from training_jobs.dataset.rows import NO_LABEL
 from training_jobs.dataset.specs import load_spec
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a drill: learn every label wrong, so that the version must be stopped later",
     )
+    parser.add_argument("--keep", type=Path, help="directory to copy the model to; new or empty")
     parser.add_argument("--tracking-uri", help="MLflow server (else MLFLOW_TRACKING_URI)")
 
 
@@ -53,13 +55,16 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
     given = list(arguments.set)
     if arguments.validation_share is not None:
         given.append(f"validation_share={arguments.validation_share}")
+    recipe = with_settings(plan.recipe(arguments.family), given)
     request = Request(
         plan=plan,
-        recipe=with_settings(plan.recipe(arguments.family), given),
+        recipe=recipe,
         commit=commit_of(arguments.project, settings.commit),
         image=settings.image,
         flip_labels=arguments.flip_labels,
         first_rows=arguments.rows,
+        keep_in=arguments.keep,
+        prompt=load_prompt(arguments.project, recipe.prompt) if recipe.prompt else None,
     )
     tracker = MlflowTracker(arguments.tracking_uri or settings.tracking_uri)
     data = _prepared(arguments.project, settings)

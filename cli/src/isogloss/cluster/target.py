@@ -114,5 +114,7 @@ _INSTEAD = {
     "down": "In a cluster: helm uninstall isogloss --namespace isogloss",
     "demo": "In a cluster take its steps one by one: apply, data check, train, models register, "
     "evaluate, models promote, rollout start --watch, predict, rollout rollback",
+    "ci": "In a cluster take its steps one by one: data check, train, models register, evaluate, "
+    "models promote",
     "serve": "In a cluster: apply, then rollout start; leave out --cluster to serve here",
 }

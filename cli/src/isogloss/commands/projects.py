@@ -50,11 +50,19 @@ def apply(
 
 @data_commands.command(epilog="Example: isogloss data check examples/sentiment")
 def check(
-    ctx: typer.Context, project: JobProjectArgument = None, output: FormatOption = Format.TABLE
+    ctx: typer.Context,
+    project: JobProjectArgument = None,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Refuse versions that contents.lock.json lacks.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
 ) -> None:
-    """Check a project's data against its dataset.yaml and prepare it; exits 1 on a FAIL."""
+    """Check a project's data and prompts and prepare the data; exits 1 on a FAIL.
+
+    Rows or prompts that changed under an unchanged version FAIL.
+    """
     target = target_of(ctx)
-    arguments = ["check-data", target.project_path(project)]
+    arguments = ["check-data", target.project_path(project), *(["--frozen"] if frozen else [])]
     result = target.run_job(arguments, say, may_fail=True)
     show(result, output, lambda: _check_table(result))
     if result["outcome"] != "PASS":
@@ -69,6 +77,17 @@ def split(
     target = target_of(ctx)
     result = target.run_job(["check-data", target.project_path(project)], say)
     show(result, output, lambda: _set_table(result))
+
+
+@data_commands.command(epilog="Example: isogloss data export examples/sentiment")
+def export(
+    ctx: typer.Context, project: JobProjectArgument = None, output: FormatOption = Format.TABLE
+) -> None:
+    """Describe a project's prepared data as Croissant 1.1, in a file beside it."""
+    target = target_of(ctx)
+    result = target.run_job(["export-data", target.project_path(project)], say)
+    row = (result["dataset"], result["dataset_version"], result["croissant"])
+    show(result, output, lambda: Table(("data set", "version", "described in"), [row]))
 
 
 def train(

@@ -78,6 +78,7 @@ class DatasetSpec:
 
     name: str
     version: str
+    description: str
     task: str
     language: str
     license: str
@@ -113,7 +114,7 @@ def read_spec(document: object, digest: str) -> DatasetSpec:
     """Read a parsed `dataset.yaml` whose bytes have `digest`."""
     fields = Fields(document, "dataset")
     fields.choice("kind", {"Dataset"})
-    fields.text("description", "none")
+    description = fields.text("description", "none")
     if fields.pairs("schema") != _SCHEMA:
         raise DocumentRefused(f"dataset.schema must be {_SCHEMA}; rows have a text and a label")
     sources = [read_source(item) for item in _entries(fields, "sources")]
@@ -123,6 +124,7 @@ def read_spec(document: object, digest: str) -> DatasetSpec:
     spec = DatasetSpec(
         name=_matching(fields, "name", _NAME, "lower-case letters, digits, - and _"),
         version=_matching(fields, "version", _SEMVER, "a semantic version such as 1.0.0"),
+        description=description,
         task=fields.choice("task", {"text-classification"}),
         language=fields.text("language"),
         license=fields.text("license"),

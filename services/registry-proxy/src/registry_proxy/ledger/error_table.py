@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from lifecycle.documents import DocumentRefused
 from lifecycle.evidence import EvidenceRefused
 from lifecycle.transitions import StaleSequence, TransitionRefused
+from registry_proxy.ledger.contents import ContentChanged
 from registry_proxy.ledger.ports import Ledger, LedgerUnavailable, StageHeld
 from registry_proxy.ledger.registry import Unknown
 from registry_proxy.ledger.settle import GateRefused, WaiverRefused
@@ -19,6 +20,7 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     EvidenceRefused: (422, "evidence-refused", "Evidence refused"),
     WaiverRefused: (422, "waiver-refused", "Waiver refused"),
     StaleSequence: (409, "stale-sequence", "Stale sequence"),
+    ContentChanged: (409, "content-changed", "Content changed"),
     TransitionRefused: (409, "illegal-transition", "Illegal transition"),
     StageHeld: (409, "illegal-transition", "Illegal transition"),
     GateRefused: (409, "gate-refused", "Gate refused"),

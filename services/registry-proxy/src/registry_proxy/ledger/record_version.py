@@ -7,6 +7,7 @@ from typing import Any
 from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.transitions import require_version
+from registry_proxy.ledger.contents import refuse_changed_content
 from registry_proxy.ledger.ports import Ledger, Page
 from registry_proxy.ledger.settle import Asked, Decision, denial, settle
 
@@ -34,11 +35,15 @@ class VersionBook:
         lineage: Mapping[str, str],
         metadata: Mapping[str, Any],
     ) -> Recorded:
-        """Give the digest its number in the model, or find the one that it has."""
+        """Give the digest its number in the model, or find the one that it has.
+
+        Raises ContentChanged, which is recorded.
+        """
 
         def decide(state: ModelState) -> Decision[bool]:
             if state.find(digest):
                 return Decision(told=False)
+            refuse_changed_content(map(self._ledger.state, self._ledger.models()), lineage)
             body = {
                 "number": len(state.versions) + 1,
                 "digest": digest,
