@@ -7,7 +7,9 @@ import pytest
 from training_jobs.last_word import leave_result
 
 
-@pytest.mark.parametrize("job", ["check-data", "train", "register", "evaluate"])
+@pytest.mark.parametrize(
+    "job", ["check-data", "export-data", "train", "offline-gate", "register", "evaluate"]
+)
 def test_every_job_explains_itself_with_an_example(job, capsys):
     from training_jobs.__main__ import main  # noqa: PLC0415 - installs nothing but is a program
 

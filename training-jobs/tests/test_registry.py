@@ -19,7 +19,23 @@ class RegistryStandIn(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.reply()
+        if self.path.startswith("/v1/artifacts/"):
+            self.serve_artifact()
+        else:
+            self.reply()
+
+    def serve_artifact(self):
+        """Answer as the registry-proxy does: a manifest, or one byte of a file of so many."""
+        if self.path.endswith("/manifest"):
+            self.server.answer = (200, json.dumps({"files": {"a": "", "b": ""}}).encode())
+            self.reply()
+            return
+        assert self.headers["range"] == "bytes=0-0"
+        self.send_response(206)
+        self.send_header("content-range", f"bytes 0-0/{100 if self.path.endswith('/a') else 23}")
+        self.send_header("content-length", "1")
+        self.end_headers()
+        self.wfile.write(b"x")
 
     def do_POST(self):
         self.server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
@@ -70,6 +86,10 @@ def test_a_policy_is_given_as_its_bytes(registry, server):
     server.answer = (200, b"kind: GatePolicy\n")
 
     assert registry.policy("sentiment") == b"kind: GatePolicy\n"
+
+
+def test_an_artifacts_size_is_that_of_its_files_together(registry):
+    assert registry.artifact_bytes(VERSION["digest"]) == 123
 
 
 def test_a_refusal_is_told_in_the_registrys_words(registry, server):

@@ -10,6 +10,7 @@ import sys
 
 import httpx
 import pytest
+import yaml
 
 from lifecycle.prompts import read_prompt
 from textmodels.artifacts import load_artifact
@@ -261,3 +262,49 @@ def test_a_run_is_linked_to_its_prompt_by_version_and_digest(train):
     lineage = json.loads(run.files["model/manifest.json"])["lineage"]
     assert lineage["prompt_digest"] == prompt.digest
     assert json.loads(run.files["prompt.json"])["body"] == "Review: {{text}}"
+
+
+def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project, run_job, tmp_path):
+    gates = [
+        {
+            "name": "quality",
+            "guards": ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"],
+            "evidence": "offline",
+            "rules": [
+                {"measure": "macro_f1", "at_least": 0.8, "min_n": 40},
+                {"measure": "macro_f1_difference", "margin": 0.02},
+                {"measure": "invariance_failures", "at_most": 0.2},
+                {"measure": "leaked_ratio", "at_most": 0},
+            ],
+        },
+        *UNUSED_GATES,
+    ]
+    policy = {"kind": "GatePolicy", "name": "p", "version": "1", "evidence_max_age_hours": 1}
+    tests = {"invariance": [{"name": "case", "edit": "prepend", "text": "Well. "}], "rows": 40}
+    document = {**policy, "gates": gates, "behaviour": tests}
+    (project / "policy.yaml").write_text(yaml.safe_dump(document))
+    train(keep_in=tmp_path / "good")
+    train(keep_in=tmp_path / "bad", flip_labels=True)
+
+    good, bad = (
+        run_job("offline-gate", project, "--artifact", tmp_path / name) for name in ("good", "bad")
+    )
+    assert good[0] == 0, good[2]
+    assert "PASS quality: macro_f1_difference on slice all: nothing in PRODUCTION" in good[2]
+    assert "leaked_ratio on slice all: 0 [0, 0] over 40" in good[2]
+    assert bad[0] == 1
+    assert bad[1]["verdict"]["outcome"] == "FAIL"
+
+
+UNUSED_GATES = [
+    {
+        "name": name,
+        "guards": [move],
+        "evidence": kind,
+        "rules": [{"measure": measure, "at_most": 0.1}],
+    }
+    for name, move, kind, measure in (
+        ("shadow", "SHADOW->CANARY", "shadow", "disagreement"),
+        ("canary", "SHADOW->PRODUCTION", "canary", "error_ratio"),
+    )
+]
