@@ -132,6 +132,25 @@ def test_a_broken_ledger_exits_1(in_home, server):
     assert "entry 4 is missing" in out
 
 
+def test_a_live_answers_version_is_walked_to_its_rows(in_home, server):
+    lineage = {"run_id": "r1", "commit": "abc", "prompt_version": "none", "dataset": "reviews"}
+    lineage |= {"dataset_version": "1.0.0", "dataset_digest": "sha256:" + "d" * 64}
+    rows = {"train": {"digest": "sha256:" + "e" * 64, "rows": 41000}}
+    dataset = {"sets": rows, "sources": {"reviews.csv": "sha256:" + "f" * 64}}
+    version = {**VERSION, "lineage": lineage, "metadata": {"dataset": dataset}}
+    server.answers["GET", "/v1/models/sentiment"] = (200, {}, MODEL)
+    path = f"/v1/models/sentiment/versions/{VERSION['digest']}"
+    server.answers["GET", path] = (200, {}, version)
+
+    code, out, _ = in_home("models", "show", "sentiment", VERSION["digest"], "--lineage")
+    assert code == 0
+    for told in (VERSION["digest"], "abc", "41,000 rows", "reviews.csv", "sha256:" + "f" * 64):
+        assert told in out
+
+    _, out, _ = in_home("models", "show", "sentiment", VERSION["digest"], "--lineage", "-o", "json")
+    assert json.loads(out)["links"][-1]["proof"] == "its lock"
+
+
 def test_what_a_collection_would_remove_is_told(in_home, server):
     gone = {"digest": VERSION["digest"], "size": 1234567, "written_at": 1.0}
     answer = {"removed": [gone], "spared": [], "named": 2, "freed_bytes": 1234567}

@@ -360,6 +360,7 @@ class MlflowServer:
     """A real tracking server; `log` writes a run as a training job does."""
 
     url: str
+    folder: Path
 
     def log(self, files, folder="model", status="FINISHED", tags=None):
         """Log a run with an artifact, whose manifest may need the run's id: files(run_id)."""
@@ -402,7 +403,7 @@ def mlflow(tmp_path_factory):
         )
     try:
         wait_until_answers(f"http://127.0.0.1:{port}/health", server, folder / "log")
-        yield MlflowServer(f"http://127.0.0.1:{port}")
+        yield MlflowServer(f"http://127.0.0.1:{port}", folder)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

@@ -1,3 +1,4 @@
+import json
 import time
 from typing import ClassVar
 
@@ -152,6 +153,58 @@ def test_a_tracking_server_that_is_down_is_said_so(world):
 
     assert answer.status_code == 502
     assert answer.json()["detail"] == "MLflow cannot be reached"
+
+
+class TestDataset:
+    """What the run's own lock says of the rows is computed again and held against the lineage."""
+
+    def lock(self, make, **changes):
+        sets = {"train": {"digest": "sha256:" + "a" * 64, "rows": 900}}
+        sets["test"] = {"digest": make.TESTS_DIGEST, "rows": 100}
+        digests = {name: each["digest"] for name, each in sets.items()}
+        document = {
+            "name": "reviews",
+            "version": "1.0.0",
+            "dataset_digest": make.sha256_digest(make.canonical_json(digests)),
+            "sets": sets,
+            "sources": {"reviews.csv": "sha256:" + "b" * 64},
+        }
+        return {**document, **changes}
+
+    def register(self, world, make, lock, **lineage):
+        whole = {**make.LINEAGE, "run_id": "r1", **lineage}
+        world.runs.add(make.a_run(), "model", make.an_artifact(lineage=whole))
+        world.runs.contents["r1", "dataset.lock.json"] = json.dumps(lock).encode()
+        return register(world)
+
+    def test_a_version_keeps_the_rows_it_was_made_from(self, world, make):
+        lock = self.lock(make)
+        answer = self.register(
+            world, make, lock, dataset="reviews", dataset_digest=lock["dataset_digest"]
+        )
+
+        assert answer.status_code == 201, answer.text
+        kept = answer.json()["version"]["metadata"]["dataset"]
+        assert kept["sets"]["train"] == {"digest": "sha256:" + "a" * 64, "rows": 900}
+        assert kept["sources"] == lock["sources"]
+
+    @pytest.mark.parametrize(
+        ("lineage", "changes", "reason"),
+        [
+            ({"dataset": "other"}, {}, "manifest.lineage.dataset is other, but dataset.lock.json"),
+            ({"dataset_digest": "sha256:" + "c" * 64}, {}, "manifest.lineage.dataset_digest is"),
+            ({}, {"version": "2.0.0"}, "manifest.lineage.dataset_version is 1.0.0"),
+            ({}, {"dataset_digest": "sha256:" + "d" * 64}, "but its sets have sha256:"),
+            ({}, {"sets": {"test": {"digest": "md5:1", "rows": 1}}}, "without a sha256 digest"),
+            ({}, {"sets": []}, "cannot be read"),
+        ],
+    )
+    def test_a_lineage_of_other_rows_is_refused(self, world, make, lineage, changes, reason):
+        answer = self.register(world, make, self.lock(make, **changes), **lineage)
+
+        assert answer.status_code == 422
+        assert reason in answer.json()["detail"]
+        assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["../model", "/etc", "a//b", "a/../b", "", "a\\b", "a%2fb"])

@@ -10,6 +10,7 @@ from isogloss.adapters.processes import now
 from isogloss.clients.registry_proxy import WaiverRequest
 from isogloss.commands.target import target_of
 from isogloss.failures import Refused
+from isogloss.lineage import in_production, table_rows, walk
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.verdicts import verdict_lines
 from isogloss.why_screen import headline, remedies, rule_table
@@ -25,11 +26,27 @@ def list_models(ctx: typer.Context, output: FormatOption = Format.TABLE) -> None
     show(states, output, lambda: Table(_COLUMNS, [row for s in states for row in _rows(s)]))
 
 
-@commands.command("show", epilog="Example: isogloss models show sentiment")
-def show_one(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
-    """Show one model: its versions, and its Rollout in JSON and YAML."""
-    state = ctx.with_resource(target_of(ctx).connect()).registry.model(model)
-    show(state, output, lambda: Table(_COLUMNS, _rows(state)))
+@commands.command("show", epilog="Example: isogloss models show sentiment --lineage")
+def show_one(
+    ctx: typer.Context,
+    model: str,
+    version: Annotated[
+        str | None,
+        typer.Argument(help="With --lineage: number, digest or an answer's x-model-version."),
+    ] = None,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="From one version down to the rows of its data.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Show one model: its versions, or what one of them (by default Production) was made from."""
+    registry = ctx.with_resource(target_of(ctx).connect()).registry
+    state = registry.model(model)
+    if not lineage:
+        show(state, output, lambda: Table(_COLUMNS, _rows(state)))
+        return
+    walked = walk(registry.version(model, version) if version else in_production(state))
+    show(walked, output, lambda: Table(("what", "is", "digest", "proof"), table_rows(walked)))
 
 
 @commands.command(epilog="Example: isogloss models register sentiment 0f3a8c...")

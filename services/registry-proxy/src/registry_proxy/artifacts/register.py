@@ -4,9 +4,11 @@ Nothing is trusted that the tracking server serves, since anyone with rights the
 the files must be exactly those that the manifest names, with exactly those hashes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from registry_proxy.artifacts.datasets import LOCK_NAME, read_lock, refuse_other_data
 from registry_proxy.artifacts.formats import ContentRefused, refuse_content
 from registry_proxy.artifacts.lineage import metadata_of, refuse_disagreement
 from registry_proxy.artifacts.manifests import (
@@ -64,10 +66,12 @@ class Admission:
             refuse_disagreement(manifest, run)
             _refuse_other_files(manifest, listed)
             _refuse_size(sum(file.size for file in listed), self.limit_bytes)
+            dataset = self._read_dataset(run, manifest)
             with self.store.receive() as intake:
                 self._copy(asked, manifest, intake)
                 intake.write(MANIFEST_NAME, [content])
-                return self._record(asked, run, manifest, intake)
+                metadata = {**metadata_of(manifest, run), **dataset}
+                return self._record(asked, metadata, manifest, intake)
         except ArtifactRefused as refused:
             self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
             raise
@@ -87,10 +91,20 @@ class Admission:
             except ContentRefused as refused:
                 raise ArtifactRefused(str(refused)) from refused
 
+    def _read_dataset(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
+        """Return what the run's own lock says of its data, held against the lineage."""
+        try:
+            chunks = self.runs.read(run.id, LOCK_NAME)
+            content = b"".join(_Counted(chunks, _MANIFEST_LIMIT_BYTES))
+        except RunUnknown:
+            return {}
+        lock = read_lock(content)
+        refuse_other_data(manifest.lineage, lock)
+        return {"dataset": lock.to_dict()}
+
     def _record(
-        self, asked: Registration, run: Run, manifest: Manifest, intake: Intake
+        self, asked: Registration, metadata: Mapping[str, Any], manifest: Manifest, intake: Intake
     ) -> Recorded:
-        metadata = metadata_of(manifest, run)
         with reserved(self.marks, manifest.digest):
             intake.commit(manifest.digest)
             return self.versions.record(

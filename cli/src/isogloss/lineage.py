@@ -1,0 +1,62 @@
+"""From a version to the rows it was learnt from: what stands in the ledger, link by link.
+
+Nothing is decided here: what the registry-proxy proved at registration is told as proven, what it
+could only compare with the run's own words as stated.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from isogloss.failures import Refused
+
+_PROVEN, _AGREED, _STATED = "bytes", "the run agrees", "stated only"
+
+
+def in_production(state: Any) -> Any:
+    """Return the version that stands in PRODUCTION; raises Refused when none does."""
+    for version in state["versions"]:
+        if version["stage"] == "PRODUCTION":
+            return version
+    raise Refused(
+        f"{state['name']} has no version in PRODUCTION; name one: isogloss models show "
+        f"{state['name']} VERSION --lineage"
+    )
+
+
+def walk(version: Any) -> dict[str, Any]:
+    """Return the links from a version down to its rows, each with what proves it."""
+    said, dataset = version["lineage"], version["metadata"].get("dataset")
+    links = [
+        _link("version", f"{version['number']} ({version['stage']})", version["digest"], _PROVEN),
+        _link("run", said["run_id"], None, _AGREED),
+        _link("commit", said["commit"], None, _AGREED),
+        _link("training image", None, said.get("image"), _STATED),
+        _link("prompt", said["prompt_version"], said.get("prompt_digest"), _AGREED),
+    ]
+    name = " ".join(filter(None, (said.get("dataset"), said["dataset_version"])))
+    proof = "its lock" if dataset else _AGREED
+    links.append(_link("data set", name, said.get("dataset_digest"), proof))
+    return {"version": version["number"], "links": links + _rows_of(dataset)}
+
+
+def table_rows(walked: Any) -> list[Sequence[str]]:
+    """Return the links as rows of a table."""
+    return [
+        (each["what"], each["is"] or "-", each["digest"] or "-", each["proof"])
+        for each in walked["links"]
+    ]
+
+
+def _rows_of(dataset: Any) -> list[dict[str, Any]]:
+    if not dataset:
+        return []
+    sets = [
+        _link(f"rows of {name}", f"{each['rows']:,} rows", each["digest"], "its lock")
+        for name, each in sorted(dataset["sets"].items())
+    ]
+    files = sorted(dataset["sources"].items())
+    return sets + [_link("file", name, digest, "its lock") for name, digest in files]
+
+
+def _link(what: str, identity: Any, digest: str | None, proof: str) -> dict[str, Any]:
+    return {"what": what, "is": identity, "digest": digest, "proof": proof}
