@@ -76,7 +76,7 @@ def time_forms(forms: Forms, count: int, rounds: int) -> dict[str, float]:
     singles = [[text] for text in texts]
     batches = [texts[at : at + BATCH] for at in range(0, len(texts) - BATCH + 1, BATCH)]
     scorer, columns = SCORERS[0](forms.tables), one_row(forms.tables.labels)
-    projection = np.empty((1, 64))
+    projection = np.empty((1, 64), "f2")
     compiled, twin = forms.compiled(), forms.compiled(SCORERS[-1])
     sklearn = forms.original.pipeline.predict_proba
     ways: dict[str, tuple[Callable[[list[str]], Any], list[list[str]], int]] = {
@@ -113,7 +113,8 @@ def microseconds(score: Callable[[list[str]], Any], asked: Sequence[list[str]]) 
 def one_row(labels: int) -> tuple[np.ndarray[Any, Any], ...]:
     """Return the arrays that one answer goes into."""
     scores, label = np.empty((1, labels), np.float32), np.empty(1, np.int64)
-    return scores, label, np.empty(1, np.int32), np.empty(1, np.float32)
+    rest = (np.empty(1, kind) for kind in (np.int32, np.float32, np.bool_))
+    return scores, label, *rest
 
 
 def compare_forms(forms: Forms) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""Feeds the C scorer random models, broken ones too, and random texts, under sanitizers.
+"""Feeds what is written in C random models, broken ones too, and random texts, under sanitizers.
 
-It compiles the extension once more with the address and undefined-behaviour sanitizers and runs
-itself under them: every answer must be that of the twin in Python to the bit, and no byte outside
-an array may be touched. `make fuzz` runs it for longer than the tests do.
+It compiles the extensions once more with the address and undefined-behaviour sanitizers and runs
+itself under them: every answer must be that of the twin in Python (the network's but for rounding),
+and no byte outside an array may be touched. `make fuzz` runs it for longer than the tests do.
 """
 
 import argparse
@@ -18,8 +18,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from textmodels.families.keras_embedding.network import Arrays
+from textmodels.families.keras_embedding.scorer_numpy import Scorer as NetworkTwin
 from textmodels.families.tfidf_linear.scorer_python import Scorer as Twin
 from textmodels.families.tfidf_linear.tables import Tables
+from textmodels.languages import FunctionWords
+from textmodels.text_measures import measure_in_python
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover", "-g", "-O1", "-Werror")
 BUILD = Path(__file__).resolve().parents[1] / "hatch_build.py"
@@ -56,68 +60,112 @@ def models(draw):
 
 
 @st.composite
-def broken_models(draw):
-    """Draw tables of which one array has a wrong value or a wrong size."""
+def networks(draw):
+    """Draw the arrays of a network that fit together."""
     tables, texts = draw(models())
-    columns = {name: getattr(tables, name) for name in Tables.__dataclass_fields__}
-    name = draw(st.sampled_from([name for name in columns if name != "projection_seed"]))
+    chance = np.random.default_rng(draw(st.integers(0, 2**32)))
+    rows, dimension, outputs = len(tables.word_ends) + 2, draw(st.integers(1, 20)), tables.bias.size
+    shapes = ((rows, dimension), (dimension, outputs), (outputs,), (dimension, 64))
+    drawn = [chance.normal(size=shape).astype(np.float32) for shape in shapes]
+    arrays = Arrays(tables.word_text, tables.word_ends, *drawn, draw(st.integers(1, 50)))
+    return arrays, texts, 2 if outputs == 1 else outputs
+
+
+@st.composite
+def broken(draw, good):
+    """Draw arrays of which one has a wrong value or a wrong size."""
+    whole, texts, *labels = draw(good)
+    columns = {name: getattr(whole, name) for name in type(whole).__dataclass_fields__}
+    name = draw(st.sampled_from([n for n, column in columns.items() if np.ndim(column)]))
     array = columns[name].copy()
     if array.size and draw(st.booleans()):
-        whole = array.dtype.kind in "ui"
+        integers = array.dtype.kind in "ui"
         lowest, highest = (
-            (np.iinfo(array.dtype).min, np.iinfo(array.dtype).max) if whole else (0, 0)
+            (np.iinfo(array.dtype).min, np.iinfo(array.dtype).max) if integers else (0, 0)
         )
-        wrong = draw(st.integers(lowest, highest)) if whole else draw(st.floats())
-        array.ravel()[draw(st.integers(0, array.size - 1))] = wrong
+        wrong = draw(st.integers(lowest, highest)) if integers else draw(st.floats())
+        with np.errstate(over="ignore"):
+            array.ravel()[draw(st.integers(0, array.size - 1))] = wrong
     else:
         array = np.concatenate([array, array])[: draw(st.integers(0, 2 * len(array)))]
-    return Tables(**{**columns, name: array}), texts
+    return type(whole)(**{**columns, name: array}), texts, *labels
 
 
-def answers(scorer, tables, texts):
-    """Return the five arrays that a scorer fills, and the features it counts in each text."""
+def answers(scorer, texts, labels):
+    """Return the six arrays that a scorer fills."""
     n = len(texts)
     arrays = (
-        np.zeros((n, tables.labels), np.float32),
+        np.zeros((n, labels), np.float32),
         np.zeros(n, np.int64),
         np.zeros(n, np.int32),
         np.zeros(n, np.float32),
-        np.zeros((n, 64)),
+        np.zeros(n, np.bool_),
+        np.zeros((n, 64), np.float16),
     )
     scorer.score(texts, *arrays)
-    return *arrays, [pair for text in texts for pair in scorer.count(text)]
+    return arrays
 
 
-def fuzz(library, examples):
-    """Run both properties on the extension at `library`."""
-    loader = ExtensionFileLoader("_scorer", str(library))
-    spec = importlib.util.spec_from_loader("_scorer", loader)
-    extension = importlib.util.module_from_spec(spec)
+def load(directory, name):
+    """Return the extension that was compiled into a directory."""
+    (library,) = directory.glob(f"_{name}.*.so")
+    loader = ExtensionFileLoader(f"_{name}", str(library))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(f"_{name}", loader))
+    loader.exec_module(module)
+    return module
+
+
+def fuzz(directory, examples):
+    """Run every property on the extensions in a directory."""
     limits = settings(
         max_examples=examples,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+    scorer, network = (load(directory, name).Scorer for name in ("scorer", "network"))
+    measure = load(directory, "measures").Measurer(FunctionWords()).measure
 
     @limits
     @given(models())
     def answers_are_those_of_the_twin(model):
-        found, expected = (answers(kind(model[0]), *model) for kind in (extension.Scorer, Twin))
+        tables, texts = model
+        kinds = (scorer, Twin)
+        found, expected = (answers(kind(tables), texts, tables.labels) for kind in kinds)
         for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        counts = [[kind(tables).count(text) for text in texts] for kind in kinds]
+        assert counts[0] == counts[1]
+
+    @limits
+    @given(networks())
+    def answers_of_the_network_are_those_of_the_twin(model):
+        arrays, texts, labels = model
+        found, expected = (answers(kind(arrays), texts, labels) for kind in (network, NetworkTwin))
+        np.testing.assert_allclose(found[0], expected[0], atol=2e-6)
+        for one, other in zip(found[2:5], expected[2:5], strict=True):
             np.testing.assert_array_equal(one, other)
 
     @limits
-    @given(broken_models())
-    def broken_tables_touch_no_byte_outside(model):
-        try:
-            scorer = extension.Scorer(model[0])
-        except (ValueError, IndexError):  # refused; the second by Tables, when switches are missing
-            return
-        answers(scorer, *model)
+    @given(broken(models()), broken(networks()))
+    def broken_arrays_touch_no_byte_outside(model, weights):
+        for kind, (arrays, texts, *labels) in ((scorer, model), (network, weights)):
+            try:
+                made = kind(arrays)
+                answers(made, texts, *(labels or [arrays.labels]))
+            except (ValueError, IndexError):  # refused; the second by Tables, without switches
+                continue
+
+    @limits
+    @given(TEXTS)
+    def measures_are_those_of_the_twin(texts):
+        for text in [*texts, "".join(texts) * 40]:
+            assert measure(text) == measure_in_python(text)
 
     answers_are_those_of_the_twin()
-    broken_tables_touch_no_byte_outside()
+    answers_of_the_network_are_those_of_the_twin()
+    broken_arrays_touch_no_byte_outside()
+    measures_are_those_of_the_twin()
 
 
 def fuzz_under_sanitizers(examples):
@@ -126,8 +174,9 @@ def fuzz_under_sanitizers(examples):
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     with tempfile.TemporaryDirectory() as directory:
-        library = Path(directory) / build.LIBRARY.name
-        build.compile_scorer(library, *SANITIZERS)
+        for source, module in build.EXTENSIONS.items():
+            library = Path(directory) / f"{module.name}{build.SUFFIX}"
+            build.compile_extension(source, library, *SANITIZERS)
         named = ["gcc", "-print-file-name=libasan.so"]
         runtime = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
         environment = {
@@ -136,19 +185,19 @@ def fuzz_under_sanitizers(examples):
             "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself frees little at its end
             "PYTHONMALLOC": "malloc",  # else texts lie where the sanitizer cannot tell them apart
         }
-        command = [sys.executable, __file__, "--library", library, "--examples", str(examples)]
+        command = [sys.executable, __file__, "--libraries", directory, "--examples", str(examples)]
         return subprocess.run(command, env=environment, check=False).returncode
 
 
 def main():
-    """Fuzz the sanitized extension, which the outer process makes and the inner one loads."""
+    """Fuzz the sanitized extensions, which the outer process makes and the inner one loads."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=20_000, help="of each of two properties")
-    parser.add_argument("--library", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--examples", type=int, default=20_000, help="of each of four properties")
+    parser.add_argument("--libraries", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.library is None:
+    if chosen.libraries is None:
         sys.exit(fuzz_under_sanitizers(chosen.examples))
-    fuzz(chosen.library, chosen.examples)
+    fuzz(chosen.libraries, chosen.examples)
     sys.stdout.write(f"{chosen.examples} models and as many broken ones: nothing found\n")
 
 

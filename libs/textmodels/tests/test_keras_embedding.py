@@ -2,25 +2,31 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from textmodels.families import FAMILIES, fit_family
-from textmodels.families.keras_embedding.predictor import EmbeddingPredictor, Network
+from textmodels.families.keras_embedding.network import Network
+from textmodels.families.keras_embedding.predictor import SCORERS, EmbeddingPredictor
 from textmodels.manifests import ArtifactError, Manifest
 
 FAMILY = FAMILIES["keras_embedding"]
 MANIFEST = Manifest("keras_embedding", ("negative", "positive"), {}, 3, {}, {})
 
 
-def a_predictor(max_length=3, labels=("negative", "positive")):
+every_scorer = pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: scorer.__module__)
+
+
+def a_predictor(max_length=3, labels=("negative", "positive"), scorer=SCORERS[0], size=1):
     """Ids: 0 padding, 1 unknown, 2 bad, 3 good. The padding's second value is the largest."""
     outputs = 1 if len(labels) == 2 else len(labels)
     network = Network(
         embedding=np.array([[0, 5], [1, 0], [-2, 1], [2, -1]], np.float32),
-        kernel=np.ones((2, outputs), np.float32),
+        kernel=np.full((2, outputs), size, np.float32),
         bias=np.zeros(outputs, np.float32),
     )
-    return EmbeddingPredictor(network, {"bad": 0, "good": 1}, max_length, labels, 3)
+    return EmbeddingPredictor(network, {"bad": 0, "good": 1}, max_length, labels, 3, scorer)
 
 
 def sigmoid(logit):
@@ -38,18 +44,66 @@ def sigmoid(logit):
     ],
     ids=["padding counts", "full length", "cut", "unknown", "only padding"],
 )
-def test_the_maximum_is_over_exactly_the_ids_keras_would_see(text, logit, tokens, truncated):
-    predictions = a_predictor().predict([text])
+@every_scorer
+def test_the_maximum_is_over_exactly_the_ids_keras_would_see(
+    text, logit, tokens, truncated, scorer
+):
+    predictions = a_predictor(scorer=scorer).predict([text])
     assert predictions.scores[0, 1] == pytest.approx(sigmoid(logit))
     assert predictions.tokens[0] == tokens
     assert predictions.truncated[0] == truncated
 
 
-def test_very_large_logits_do_not_overflow():
-    predictor = a_predictor()
+@every_scorer
+def test_very_large_logits_do_not_overflow(scorer):
     for sign in (-1, 1):
-        predictor.network.kernel[:] = sign * 1e6
+        predictor = a_predictor(scorer=scorer, size=sign * 1e6)
         assert predictor.predict(["good"]).scores[0].tolist() == [sign < 0, sign > 0]
+
+
+def test_the_extension_is_built_here():
+    assert [scorer.__module__.rpartition(".")[2] for scorer in SCORERS] == [
+        "_network",
+        "scorer_numpy",
+    ]
+
+
+WORDS = [
+    "good",
+    "bad",
+    "BAD",
+    "\u00e9t\u00e9",
+    "\u00c9T\u00c9",
+    "\u6620\u753b",
+    "other",
+    "a",
+    "\ud800",
+    "x_1",
+]
+
+
+def random_predictor(seed, labels, scorer):
+    chance = np.random.default_rng(seed)
+    outputs = 1 if len(labels) == 2 else len(labels)
+    vocabulary = {"good": 0, "bad": 1, "\u00e9t\u00e9": 2, "\u6620\u753b": 3, "\ud800": 4}
+    network = Network(
+        *(chance.normal(size=shape).astype(np.float32) for shape in ((7, 24), (24, outputs))),
+        chance.normal(size=outputs).astype(np.float32),
+    )
+    return EmbeddingPredictor(network, vocabulary, 6, labels, 3, scorer)
+
+
+@given(
+    texts=st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=5),
+    labels=st.sampled_from([("a", "b"), ("a", "b", "c")]),
+    seed=st.integers(0, 2**32),
+)
+def test_c_and_numpy_give_the_same_but_for_the_order_of_sums(texts, labels, seed):
+    one, other = (random_predictor(seed, labels, scorer).predict(texts) for scorer in SCORERS)
+    assert np.abs(one.scores - other.scores).max(initial=0) <= 1e-6
+    assert np.allclose(one.projection, other.projection, rtol=2**-10, atol=2**-12)
+    for column in ("label_indices", "tokens", "out_of_vocabulary", "truncated"):
+        assert np.array_equal(getattr(one, column), getattr(other, column)), column
 
 
 def test_the_weights_kept_are_those_of_the_epoch_best_on_held_back_texts(reviews, small_params):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textmodels.slices import length_slice
-from textmodels.text_measures import TextMeasures, measure_text
+from textmodels.text_measures import MEASURES, TextMeasures, measure_text
 from textmodels.verification import HOSTILE_TEXTS
 
 
@@ -25,6 +25,32 @@ def test_any_text_can_be_measured(text):
     assert measures.words == len(text.split())
     assert 0 <= measures.non_letter_share <= 1
     assert measures.language
+
+
+# Function words, letters of every script, white space of every kind, and what is none of these.
+PIECES = st.one_of(
+    st.text(max_size=9),
+    st.sampled_from(["the", "THE", "und", "été", "İ", "très,", "\x1c", "\x85", "\u2003", "\ud800"]),
+    st.characters(min_codepoint=0x250, max_codepoint=0x1000),
+    st.characters(min_codepoint=0x3000, max_codepoint=0xE000),
+)
+
+
+@given(st.lists(PIECES, max_size=400).map(" ".join))
+def test_c_and_python_measure_the_same(text):
+    in_c, in_python = (measure(text) for measure in MEASURES)
+    assert in_c == in_python
+
+
+@pytest.mark.parametrize("text", [*HOSTILE_TEXTS, "the " * 1_000, "\xe9" * 2_000])
+def test_c_and_python_measure_hostile_texts_the_same(text):
+    in_c, in_python = (measure(text) for measure in MEASURES)
+    assert in_c == in_python
+
+
+def test_what_is_no_text_is_not_measured():
+    with pytest.raises(TypeError, match="a text is a bytes, not a str"):
+        measure_text(b"film")
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS, ids=range(len(HOSTILE_TEXTS)))

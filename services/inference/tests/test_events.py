@@ -38,16 +38,12 @@ def predictor(fakes):
 
 
 def scored(predictor, *texts, **slices):
-    predictions = predictor.predict(texts)
-    return [
-        Event(f"request-{row}", 1_000.5, "ok", 2.5, slices, text, predictions, row)
-        for row, text in enumerate(texts)
-    ]
+    return Event("request", 1_000.5, "ok", 2.5, slices, texts, predictor.predict(texts))
 
 
-def only_batch(writer, events):
-    ((batch, rows),) = writer.write(events)
-    assert rows == len(events)
+def only_batch(writer, event):
+    ((batch, rows),) = writer.write(writer.rows(event))
+    assert rows == event.rows
     return msgpack.unpackb(batch)
 
 
@@ -76,20 +72,20 @@ def test_a_batch_has_one_array_for_each_column_of_the_contract(writer, predictor
 
 
 def test_no_text_is_in_a_batch(writer, predictor):
-    ((batch, _),) = writer.write(scored(predictor, "Ada's secret"))
+    ((batch, _),) = writer.write(writer.rows(scored(predictor, "Ada's secret")))
 
     assert b"secret" not in batch
 
 
 def test_a_fingerprint_is_the_same_for_the_same_text_under_the_same_key_only(writer, predictor):
-    events = scored(predictor, "one", "one", "two")
+    event = scored(predictor, "one", "one", "two")
     other = BatchWriter("sentiment", "sha256:1", (), b"another key", lambda: "id")
 
-    first, second, third = only_batch(writer, events)["columns"]["fingerprint"]
+    first, second, third = only_batch(writer, event)["columns"]["fingerprint"]
 
     assert first == second != third
     assert len(first) == 32
-    assert only_batch(other, events)["columns"]["fingerprint"][0] != first
+    assert only_batch(other, event)["columns"]["fingerprint"][0] != first
 
 
 def test_a_caller_knows_the_language_better_than_a_guess(writer, predictor):
@@ -99,7 +95,7 @@ def test_a_caller_knows_the_language_better_than_a_guess(writer, predictor):
 
 
 def test_an_event_without_predictions_has_no_label_and_zeros(writer):
-    batch = only_batch(writer, [Event("request", 1.0, "overloaded", 0.1, {})])
+    batch = only_batch(writer, Event("request", 1.0, "overloaded", 0.1, {}))
 
     columns = batch["columns"]
     assert (columns["label"], columns["scores"], columns["fingerprint"]) == ([-1], [[]], [""])
@@ -107,9 +103,9 @@ def test_an_event_without_predictions_has_no_label_and_zeros(writer):
 
 
 def test_a_batch_that_would_be_too_large_is_split(writer, predictor):
-    events = scored(predictor, *["good"] * 500, **{f"key-{n}": "x" * 64 for n in range(8)})
+    event = scored(predictor, *["good"] * 500, **{f"key-{n}": "x" * 64 for n in range(8)})
 
-    batches = writer.write(events)
+    batches = writer.write(writer.rows(event))
 
     assert len(batches) > 1
     assert sum(rows for _, rows in batches) == 500
@@ -118,6 +114,21 @@ def test_a_batch_that_would_be_too_large_is_split(writer, predictor):
 
 
 def test_five_hundred_usual_rows_fit_one_batch(writer, predictor):
-    events = scored(predictor, *["a good film"] * 500, domain="films")
+    event = scored(predictor, *["a good film"] * 500, domain="films")
 
-    assert len(writer.write(events)) == 1
+    assert len(writer.write(writer.rows(event))) == 1
+
+
+def test_what_waits_to_be_sent_holds_no_text(writer, predictor):
+    rows = writer.rows(scored(predictor, "Ada's secret"))
+
+    assert "secret" not in repr(rows)
+
+
+def test_each_text_of_a_request_has_an_id_of_its_own(writer, predictor):
+    several, one = (
+        only_batch(writer, scored(predictor, *texts))["columns"]["request_id"]
+        for texts in (("good", "bad"), ("good",))
+    )
+
+    assert (several, one) == (["request#0", "request#1"], ["request"])

@@ -71,8 +71,8 @@ class Server:
         http = lane.protocol() if fast else "httptools"
         self._config = _config(Listener(app, "127.0.0.1", 0, http=http), self.health, 5)
 
-    def report(self, events):
-        self.events += events
+    def report(self, event):
+        self.events.append(event)
 
     async def __aenter__(self):
         observe = self.metrics.queue_seconds.observe
@@ -116,17 +116,18 @@ class Server:
         return list(self.server.server_state.connections)
 
     def counted(self):
-        """Return every series but those that hold times or the queue's."""
+        """Return every series but those that hold or count times, or the queue's."""
         lines = generate_latest(self.metrics.registry).decode().splitlines()
         return [
             line
             for line in lines
-            if line.startswith("isogloss_") and not re.search("_seconds_(sum|bucket)|queue_", line)
+            if line.startswith("isogloss_")
+            and not re.search("_seconds_(sum|bucket)|queue_|slow_", line)
         ]
 
     def reported(self):
         return [
-            (e.request_id, e.outcome, dict(e.slices), e.text, e.predictions is None, e.row)
+            (e.request_id, e.outcome, dict(e.slices), list(e.texts), e.predictions is None)
             for e in self.events
         ]
 

@@ -34,8 +34,8 @@ class Scene:
         install_prediction_routes(api, Reception(desk, self.metrics, settings), settings)
         self.app = Envelope(api, "sha256:0", lambda: "minted")
 
-    def report(self, events):
-        self.events += events
+    def report(self, event):
+        self.events.append(event)
 
     def become_ready(self, limit):
         observe = self.metrics.queue_seconds.observe
@@ -151,7 +151,7 @@ def test_before_the_version_is_loaded_the_answer_is_503_with_retry_after(scene):
     assert answer.json()["type"] == "urn:isogloss:problem:not-ready"
 
 
-def test_every_text_gives_an_event_under_an_id_of_its_own(scene):
+def test_every_request_gives_an_event_with_its_predictions(scene):
     async def acts():
         await scene.predict("good", **{"x-request-id": "one"})
         body = {"instances": ["good", "bad"]}
@@ -159,12 +159,15 @@ def test_every_text_gives_an_event_under_an_id_of_its_own(scene):
 
     scene.play(acts)
 
-    ids = [event.request_id for event in scene.events]
-    assert ids == ["one", "two#0", "two#1"]
-    labels = [int(event.predictions.label_indices[event.row]) for event in scene.events]
-    assert labels == [1, 1, 0]
-    assert {event.time for event in scene.events} == {1_000.0}
-    assert all(event.latency_ms > 0 for event in scene.events)
+    events = scene.events
+    assert [(event.request_id, list(event.texts)) for event in events] == [
+        ("one", ["good"]),
+        ("two", ["good", "bad"]),
+    ]
+    labels = [event.predictions.label_indices.tolist() for event in events]
+    assert labels == [[1], [1, 0]]
+    assert {event.time for event in events} == {1_000.0}
+    assert all(event.latency_ms > 0 for event in events)
 
 
 def test_only_named_slices_with_plain_values_are_kept(scene):
@@ -192,4 +195,4 @@ def test_a_refused_request_gives_an_event_without_text(scene):
     scene.play(acts)
 
     (event,) = scene.events
-    assert (event.outcome, event.text, event.predictions) == ("rejected", "", None)
+    assert (event.outcome, list(event.texts), event.predictions) == ("rejected", [], None)

@@ -15,6 +15,10 @@ class Scene:
         writer = BatchWriter("sentiment", "sha256:1", ("a", "b"), b"key", lambda: "batch")
         self.reporter = Reporter(sink, writer, limit, self.metrics, self.pause)
 
+    def report(self, count):
+        for number in range(count):
+            self.reporter.report(Event(f"request-{number}", 1.0, "rejected", 1.0, {}))
+
     async def pause(self, seconds):
         self.paused.append(seconds)
 
@@ -38,13 +42,9 @@ def play(sink, acts, limit=10_000, close_seconds=30):
     return asyncio.run(run())
 
 
-def events(count, text=""):
-    return [Event(f"request-{n}", 1.0, "rejected", 1.0, {}, text) for n in range(count)]
-
-
 def test_events_are_sent_without_being_asked_for(sink):
     async def acts(scene):
-        scene.reporter.report(events(3))
+        scene.report(3)
         await sink.some.wait()
 
     scene = play(sink, acts)
@@ -55,7 +55,7 @@ def test_events_are_sent_without_being_asked_for(sink):
 
 def test_no_batch_has_more_than_500_rows(sink):
     async def acts(scene):
-        scene.reporter.report(events(1_100))
+        scene.report(1_100)
 
     scene = play(sink, acts)
 
@@ -65,27 +65,30 @@ def test_no_batch_has_more_than_500_rows(sink):
 
 def test_a_full_queue_drops_and_counts(sink):
     async def acts(scene):
-        scene.reporter.report(events(15))
+        scene.report(15)
 
     scene = play(sink, acts, limit=10)
 
     assert (scene.count("sent"), scene.count("dropped")) == (10, 5)
 
 
-def test_long_texts_are_bounded_in_all(sink):
+def test_a_request_whose_rows_do_not_all_fit_is_dropped_whole(sink, fakes):
     async def acts(scene):
-        scene.reporter.report(events(3, text="x" * 9_000_000))
+        scene.report(9)
+        texts = ["a good film"] * 2
+        predictions = fakes.FakePredictor().predict(texts)
+        scene.reporter.report(Event("request", 1.0, "ok", 1.0, {}, texts, predictions))
 
-    scene = play(sink, acts)
+    scene = play(sink, acts, limit=10)
 
-    assert (scene.count("sent"), scene.count("dropped")) == (2, 1)
+    assert (scene.count("sent"), scene.count("dropped")) == (9, 2)
 
 
 def test_a_batch_is_sent_again_as_the_same_batch(sink):
     sink.says = [503, 503]
 
     async def acts(scene):
-        scene.reporter.report(events(2))
+        scene.report(2)
 
     scene = play(sink, acts)
 
@@ -99,8 +102,8 @@ def test_after_a_few_attempts_a_batch_is_dropped_and_the_next_is_sent(sink):
     sink.says = [503] * 4
 
     async def acts(scene):
-        scene.reporter.report(events(500))
-        scene.reporter.report(events(1))
+        scene.report(500)
+        scene.report(1)
 
     scene = play(sink, acts)
 
@@ -112,7 +115,7 @@ def test_a_refused_batch_is_not_sent_again(sink):
     sink.says = [422]
 
     async def acts(scene):
-        scene.reporter.report(events(2))
+        scene.report(2)
 
     scene = play(sink, acts)
 
@@ -126,7 +129,7 @@ def test_closing_is_bounded_in_time_and_counts_what_is_lost():
             await asyncio.Event().wait()
 
     async def acts(scene):
-        scene.reporter.report(events(700))
+        scene.report(700)
 
     scene = play(Stuck(), acts, close_seconds=0.05)
 

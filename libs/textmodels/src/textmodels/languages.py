@@ -1,11 +1,13 @@
 """A guess at a text's language from its script and its function words.
 
-A few microseconds and no model: good enough to notice that the traffic's language has moved,
+Microseconds and no model: good enough to notice that the traffic's language has moved,
 which is all it is for. It is not a language identifier, and short texts are often 'und'.
 """
 
 import re
-from itertools import repeat
+from itertools import accumulate, repeat
+
+import numpy as np
 
 UNKNOWN_LANGUAGE = "und"
 
@@ -49,6 +51,21 @@ _FUNCTION_WORDS = {
     "tr": "ve bir bu da de için çok ile ama daha gibi kadar olan ne var en o ben "
     "değil her mi sonra olarak hiç iyi",
 }
+
+
+class FunctionWords:
+    """All of this as the C extension takes it; the ranges of the scripts stand there once more."""
+
+    def __init__(self) -> None:
+        languages = list(_FUNCTION_WORDS)
+        lists = [set(words.split()) for words in _FUNCTION_WORDS.values()]
+        words = sorted(set[str]().union(*lists))
+        spellings = [word.encode() for word in words]
+        masks = [sum((word in known) << bit for bit, known in enumerate(lists)) for word in words]
+        self.word_text = np.frombuffer(b"".join(spellings), np.uint8)
+        self.word_ends = np.array(list(accumulate(map(len, spellings))), np.uint32)
+        self.masks = np.array(masks, np.uint16)
+        self.names = (*languages, *_SCRIPTS, UNKNOWN_LANGUAGE)
 
 
 def guess_language(text: str) -> str:

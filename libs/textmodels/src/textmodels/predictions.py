@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 PROJECTION_SIZE = 64
 
 
-@dataclass(frozen=True)
+@dataclass
 class Predictions:
-    """The answers for n texts over k labels, in the order of the texts."""
+    """The answers for n texts over k labels, in the order of the texts.
+
+    Never changed, but not frozen either: that would cost a microsecond a prediction.
+    """
 
     label_indices: NDArray[np.int64]
     """[n] position of the answer in the predictor's labels."""

@@ -56,11 +56,17 @@ class DenseProjection:
         raw = np.random.PCG64(seed).random_raw(features).reshape(-1, 1)
         bits = (raw >> np.arange(PROJECTION_SIZE, dtype=np.uint64)) & np.uint64(1)
         signs = np.where(bits, 1.0, -1.0) / np.sqrt(PROJECTION_SIZE)
-        self._matrix = signs.astype(np.float32)
+        self.matrix: NDArray[np.float32] = signs.astype(np.float32)
+        """[features, 64]"""
 
     def project(self, rows: NDArray[np.float32]) -> NDArray[np.float16]:
         """L2-normalise [n, features] rows and project them to [n, 64]; a zero row stays zero."""
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        unit = rows / np.where(norms > 0, norms, 1)
-        projected: NDArray[np.float32] = unit @ self._matrix
-        return projected.astype(np.float16)
+        return project_by(self.matrix, rows)
+
+
+def project_by(matrix: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Project as `DenseProjection` does, by its matrix."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = rows / np.where(norms > 0, norms, 1)
+    projected: NDArray[np.float16] = (unit @ matrix).astype(np.float16)
+    return projected

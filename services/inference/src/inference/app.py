@@ -6,8 +6,8 @@ and /readyz tells what is being waited for.
 
 import asyncio
 import contextlib
+import gc
 import logging
-import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.adapters.artifact_directory import ArtifactDirectory
 from inference.adapters.drift_monitor import DriftMonitor
+from inference.adapters.ids import Ids
 from inference.adapters.registry_proxy import RegistryProxy
 from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
@@ -48,7 +49,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
-# A thread that scores or writes events gives the event loop its turn back within this time.
+_new_id = Ids().new
+# Objects made beyond those let go of: rows wait for their batch, which is no reason to look at all.
+_GARBAGE_THRESHOLD = 50_000
+# A thread that scores gives the event loop its turn back within this time.
 _SWITCH_SECONDS = 0.001
 _PAGES_CONNECTIONS = 64  # scrapers and probes, of which there are a few
 _FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
@@ -162,6 +166,7 @@ class Life:
         if version.predictor.inline:
             self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
+        _settle_memory()
         self.health.mark("model", None)
         _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
 
@@ -229,5 +234,8 @@ def _given(setting: _T | None) -> _T:
     return setting
 
 
-def _new_id() -> str:
-    return os.urandom(16).hex()
+def _settle_memory() -> None:
+    """Let the garbage collector leave alone what is there now: all of it stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)

@@ -5,7 +5,7 @@ is minted where there is no gateway. A caller's own id is echoed as `x-client-re
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -16,22 +16,20 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 SLICE_HEADER = "x-slice-"
 
 REQUEST_ID = b"x-request-id"
-_IDS = (REQUEST_ID, b"x-client-request-id")
+CLIENT_REQUEST_ID = b"x-client-request-id"
 # Ids are echoed, kept and joined on: nothing long, nothing that needs escaping.
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
-def name_request(
-    headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]
-) -> dict[bytes, bytes]:
+def name_request(headers: Mapping[bytes, bytes], new_id: Callable[[], str]) -> dict[bytes, bytes]:
     """Return the headers that name a request on its answer; the request id is always there."""
-    ids = {
-        name: value
-        for name, value in headers
-        if name in _IDS and _PLAIN_ID.fullmatch(value) is not None
-    }
-    if REQUEST_ID not in ids:
-        ids[REQUEST_ID] = new_id().encode()
+    ids = {}
+    for name in (REQUEST_ID, CLIENT_REQUEST_ID):
+        given = headers.get(name)
+        if given is not None and _PLAIN_ID.fullmatch(given) is not None:
+            ids[name] = given
+        elif name is REQUEST_ID:
+            ids[name] = new_id().encode()
     return ids
 
 
@@ -48,7 +46,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ids = name_request(scope["headers"], self._new_id)
+        ids = name_request(dict(scope["headers"]), self._new_id)
         headers = [self._version, *ids.items()]
         scope["state"] = scope.get("state", {}) | {"request_id": ids[REQUEST_ID].decode()}
 

@@ -1,16 +1,16 @@
 """Prediction events as the drift-monitor takes them: columns of measures, never a text.
 
-A batch is one msgpack object with an array per field, at most 500 rows and 256 kB. The text of a
-row is measured and fingerprinted here and goes no further.
+A text is measured and fingerprinted when its prediction is reported, and goes no further: what
+waits are rows of plain values. A batch is one msgpack object with an array per column, at most
+500 rows and 256 kB.
 """
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import msgpack
-import numpy as np
+import msgspec
 
 from textmodels.predictions import PROJECTION_SIZE, Predictions
 from textmodels.slices import length_slice
@@ -19,25 +19,49 @@ from textmodels.text_measures import measure_text
 ROWS_LIMIT = 500
 BYTES_LIMIT = 256_000
 
+COLUMNS = (
+    "request_id",
+    "time",
+    "outcome",
+    "latency_ms",
+    "fingerprint",
+    "characters",
+    "words",
+    "non_letter",
+    "language",
+    "slices",
+    "label",
+    "scores",
+    "tokens",
+    "oov",
+    "truncated",
+    "projection",
+)
+Row = tuple[Any, ...]
+"""What is reported about one text, or about a request without predictions: a value a column."""
+
 _SCHEMA = 1
-_NO_LABEL = -1
 _FINGERPRINT_HEX_DIGITS = 32
-_NO_PROJECTION = np.zeros(PROJECTION_SIZE, np.float16)
-_PROJECTION_TYPE = np.dtype("<f2")
+_PROJECTION_BYTES = 2 * PROJECTION_SIZE
+_NO_PREDICTION: Row = (-1, [], 0, 0.0, False, bytes(_PROJECTION_BYTES))
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Event(NamedTuple):
-    """What happened to one text; `text` is empty when the request was refused before any was."""
+    """What happened to one request; without predictions when none of its texts was scored."""
 
     request_id: str
     time: float
     outcome: str
     latency_ms: float
     slices: Mapping[str, str]
-    text: str = ""
+    texts: Sequence[str] = ()
     predictions: Predictions | None = None
-    row: int = 0
-    """Which row of `predictions` is this text's."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has: one a text, or one for the request."""
+        return len(self.texts) if self.predictions is not None else 1
 
 
 @dataclass(frozen=True)
@@ -50,69 +74,73 @@ class BatchWriter:
     fingerprint_key: bytes
     new_id: Callable[[], str]
 
-    def write(self, events: Sequence[Event]) -> list[tuple[bytes, int]]:
+    def rows(self, event: Event) -> list[Row]:
+        """Measure what happened to a request: a row a text, or one for the request."""
+        if event.predictions is None:
+            return [self._row(event, event.request_id, "", _NO_PREDICTION)]
+        predicted = _columns_of(event.predictions)
+        if len(event.texts) == 1:
+            return [self._row(event, event.request_id, event.texts[0], next(predicted))]
+        return [
+            self._row(event, f"{event.request_id}#{number}", text, answer)
+            for number, (text, answer) in enumerate(zip(event.texts, predicted, strict=True))
+        ]
+
+    def write(self, rows: Sequence[Row]) -> list[tuple[bytes, int]]:
         """Return (msgpack, rows) of one batch, or of several when it would be too large."""
-        batch = self._pack(events)
-        if len(events) > 1 and (len(events) > ROWS_LIMIT or len(batch) > BYTES_LIMIT):
-            half = len(events) // 2
-            return self.write(events[:half]) + self.write(events[half:])
-        return [(batch, len(events))]
+        batch = self._pack(rows)
+        if len(rows) > 1 and (len(rows) > ROWS_LIMIT or len(batch) > BYTES_LIMIT):
+            half = len(rows) // 2
+            return self.write(rows[:half]) + self.write(rows[half:])
+        return [(batch, len(rows))]
 
-    def _pack(self, events: Sequence[Event]) -> bytes:
-        batch = {
-            "schema": _SCHEMA,
-            "batch_id": self.new_id(),
-            "model": self.model,
-            "version": self.digest,
-            "labels": list(self.labels),
-            "rows": len(events),
-            "columns": self._columns(events),
-        }
-        packed: bytes = msgpack.packb(batch)
-        return packed
-
-    def _columns(self, events: Sequence[Event]) -> dict[str, Any]:
-        return {
-            "request_id": [event.request_id for event in events],
-            "time": [event.time for event in events],
-            "outcome": [event.outcome for event in events],
-            "latency_ms": [event.latency_ms for event in events],
-            "fingerprint": [self._fingerprint(event.text) for event in events],
-            **_measured(events),
-            **_predicted(events),
-        }
+    def _row(self, event: Event, request_id: str, text: str, answer: Row) -> Row:
+        characters, words, non_letter, guess = measure_text(text)
+        language = event.slices.get("language", guess)
+        slices = {**event.slices, "length": length_slice(words), "language": language}
+        return (
+            request_id,
+            event.time,
+            event.outcome,
+            event.latency_ms,
+            self._fingerprint(text),
+            characters,
+            words,
+            non_letter,
+            language,
+            slices,
+            *answer,
+        )
 
     def _fingerprint(self, text: str) -> str:
         mac = hmac.digest(self.fingerprint_key, text.encode(), "sha256")
         return mac.hex()[:_FINGERPRINT_HEX_DIGITS] if text else ""
 
-
-def _measured(events: Sequence[Event]) -> dict[str, Any]:
-    measures = [measure_text(event.text) for event in events]
-    languages = [
-        event.slices.get("language", measure.language)
-        for event, measure in zip(events, measures, strict=True)
-    ]
-    return {
-        "characters": [measure.characters for measure in measures],
-        "words": [measure.words for measure in measures],
-        "non_letter": [measure.non_letter_share for measure in measures],
-        "language": languages,
-        "slices": [
-            {**event.slices, "length": length_slice(measure.words), "language": language}
-            for event, measure, language in zip(events, measures, languages, strict=True)
-        ],
-    }
+    def _pack(self, rows: Sequence[Row]) -> bytes:
+        columns: dict[str, Any] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+        columns["projection"] = b"".join(columns["projection"])
+        batch = {
+            "schema": _SCHEMA,
+            "batch_id": self.new_id(),
+            "model": self.model,
+            "version": self.digest,
+            "labels": self.labels,
+            "rows": len(rows),
+            "columns": columns,
+        }
+        return _encode(batch)
 
 
-def _predicted(events: Sequence[Event]) -> dict[str, Any]:
-    scored = [(event.predictions, event.row) for event in events]
-    projections = [_NO_PROJECTION if p is None else p.projection[row] for p, row in scored]
-    return {
-        "label": [_NO_LABEL if p is None else int(p.label_indices[row]) for p, row in scored],
-        "scores": [[] if p is None else p.scores[row].tolist() for p, row in scored],
-        "tokens": [0 if p is None else int(p.tokens[row]) for p, row in scored],
-        "oov": [0.0 if p is None else float(p.out_of_vocabulary[row]) for p, row in scored],
-        "truncated": [False if p is None else bool(p.truncated[row]) for p, row in scored],
-        "projection": np.stack(projections).astype(_PROJECTION_TYPE).tobytes(),
-    }
+def _columns_of(predictions: Predictions) -> Iterator[Row]:
+    """Yield the last columns of each prediction's row."""
+    projections = predictions.projection.astype("<f2", copy=False).tobytes()
+    starts = range(0, len(projections), _PROJECTION_BYTES)
+    return zip(
+        predictions.label_indices.tolist(),
+        predictions.scores.tolist(),
+        predictions.tokens.tolist(),
+        predictions.out_of_vocabulary.tolist(),
+        predictions.truncated.tolist(),
+        [projections[start : start + _PROJECTION_BYTES] for start in starts],
+        strict=True,
+    )

@@ -7,9 +7,8 @@ These are uvicorn's internals: its version is pinned.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,14 +23,9 @@ from servicekit.process import Health
 _log = logging.getLogger(__name__)
 # What a few milliseconds can score: more would keep every other connection waiting.
 _BODY_LIMIT_BYTES = 65_536
+_CLOSING = b"connection: close\r\n"
+_HEAD = b"content-length: %d\r\ncontent-type: application/json\r\nx-model-version: %b\r\n%b"
 _NEEDS_THE_APP = frozenset((b"expect", b"transfer-encoding", b"upgrade", *NOT_PLAIN_JSON))
-
-
-class Answer(NamedTuple):
-    """What the lane answers, but for the date."""
-
-    headers: bytes
-    body: bytes
 
 
 @dataclass(slots=True)
@@ -57,6 +51,8 @@ class Lane:
         self._reader = Reader(settings)
         self._new_id = new_id
         self._limit = min(settings.body_limit_bytes, _BODY_LIMIT_BYTES)
+        self._default_headers: Sequence[tuple[bytes, bytes]] = ()
+        self._default_lines = b""
         name = settings.model.encode()
         self._dialects = {
             b"/predict": PREDICT,
@@ -79,8 +75,11 @@ class Lane:
             and _NEEDS_THE_APP.isdisjoint(headers)
         )
 
-    def answer(self, taken: _Taken) -> Answer | None:
-        """Score and count a request, or return None and leave it, uncounted, to the app."""
+    def answer(self, taken: _Taken) -> tuple[bytes, bytes] | None:
+        """Score and count a request; return the headers that are the answer's own, and its body.
+
+        None: it is left, uncounted, to the app.
+        """
         try:
             return self._answer(taken)
         except Problem:
@@ -89,7 +88,7 @@ class Lane:
             _log.warning("a fault in the fast lane", exc_info=True)
             return None
 
-    def _answer(self, taken: _Taken) -> Answer | None:
+    def _answer(self, taken: _Taken) -> tuple[bytes, bytes] | None:
         dialect, headers = self._dialects[taken.url], taken.headers
         predictor = self._desk.inline
         if predictor is None:
@@ -99,14 +98,20 @@ class Lane:
         version = self._desk.version
         labelled = Labelled(self._model, version.digest, version.manifest.labels, predictions)
         body = dialect.encode(asked, labelled)
-        ids = name_request(headers.items(), self._new_id)
+        ids = name_request(headers, self._new_id)
         slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
         slices |= self._reader.slices(asked.parameters.get)
         request_id = ids[REQUEST_ID].decode()
         started = taken.started
         exchange = Exchange(dialect.route, request_id, slices, started, asked.texts, predictions)
         self._desk.settle(exchange, "ok")
-        return Answer(_head(len(body), version.digest, ids), body)
+        return _HEAD % (len(body), version.digest.encode(), _lines(ids.items())), body
+
+    def default_lines(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """Return uvicorn's own headers, which it makes anew each second, as lines."""
+        if headers is not self._default_headers:
+            self._default_headers, self._default_lines = headers, _lines(headers)
+        return self._default_lines
 
 
 class _LaneProtocol(HttpToolsProtocol):
@@ -163,7 +168,10 @@ class _LaneProtocol(HttpToolsProtocol):
             return
         self._taken = None
         self._ended = self.lane.health.draining or not self.parser.should_keep_alive()
-        self.transport.write(self._render(answer))
+        default = self.lane.default_lines(self.server_state.default_headers)
+        closing = _CLOSING if self._ended else b""
+        head, body = answer
+        self.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b\r\n%b" % (default, head, closing, body))
         if self._ended:
             self.transport.close()
         self.on_response_complete()
@@ -174,19 +182,9 @@ class _LaneProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             super().on_body(bytes(taken.body))
 
-    def _render(self, answer: Answer) -> bytes:
-        default = b"".join(b"%b: %b\r\n" % each for each in self.server_state.default_headers)
-        closing = b"connection: close\r\n" if self._ended else b""
-        return b"HTTP/1.1 200 OK\r\n%b%b%b\r\n%b" % (default, answer.headers, closing, answer.body)
 
-
-def _head(length: int, digest: str, ids: dict[bytes, bytes]) -> bytes:
-    named = b"".join(b"%b: %b\r\n" % each for each in ids.items())
-    return b"content-length: %d\r\ncontent-type: application/json\r\nx-model-version: %b\r\n%b" % (
-        length,
-        digest.encode(),
-        named,
-    )
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _header(headers: dict[bytes, bytes], name: str) -> str | None:

@@ -1,11 +1,13 @@
 """Every metric of this process, declared once, all series present from the start.
 
 Names, labels and buckets are read by the rollout-controller and by alert rules. What is counted
-on every prediction is a plain number made at the start: only a scrape pays for its rendering.
+on every prediction is a cell of one array: only a scrape pays for its rendering. Workers have
+their arrays in shared memory, where whoever is scraped adds them up.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Literal, get_args
 
@@ -28,73 +30,124 @@ _PREFIX = "isogloss_inference"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+CELLS = 256
+"""Numbers that the metrics of one process need, and some."""
+
+
+class Cells:
+    """Where numbers of one process lie: handed out one after another, in the same order by all."""
+
+    def __init__(self, array: "memoryview[float]") -> None:
+        self.array = array
+        self._taken = 0
+
+    @classmethod
+    def own(cls) -> "Cells":
+        """Return cells that no other process sees."""
+        return cls(memoryview(bytearray(8 * CELLS)).cast("d"))
+
+    def take(self, count: int) -> int:
+        """Return where `count` cells lie that nothing else has."""
+        self._taken += count
+        if self._taken > len(self.array):
+            raise ValueError(f"the metrics need more than {len(self.array)} cells: raise CELLS")
+        return self._taken - count
+
+
 class Tally:
-    """A number that one thread moves and any thread may read."""
+    """A number that one thread moves and any may read."""
 
-    __slots__ = ("value",)
+    __slots__ = ("_array", "_at")
 
-    def __init__(self) -> None:
-        self.value = 0
+    def __init__(self, cells: Cells) -> None:
+        self._array = cells.array
+        self._at = cells.take(1)
+
+    @property
+    def value(self) -> int:
+        """Return it."""
+        return int(self._array[self._at])
 
     def inc(self, by: int = 1) -> None:
         """Add to it."""
-        self.value += by
+        self._array[self._at] += by
 
     def dec(self) -> None:
         """Take one away."""
-        self.value -= 1
+        self._array[self._at] -= 1
+
+    def clear(self) -> None:
+        """Begin again from 0."""
+        self._array[self._at] = 0
 
 
 class Histogram:
-    """Observations counted by bucket; one thread observes, any thread may read."""
+    """Observations counted by bucket; one thread observes, any may read."""
 
-    __slots__ = ("_counts", "_edges", "_sum")
+    __slots__ = ("_array", "_edges", "_start", "_sum")
 
-    def __init__(self, edges: Iterable[float]) -> None:
+    def __init__(self, cells: Cells, edges: Iterable[float]) -> None:
         self._edges = sorted({*edges, float("inf")})
-        self._counts = [0] * len(self._edges)
-        self._sum = 0.0
+        self._array = cells.array
+        self._start = cells.take(len(self._edges))
+        self._sum = cells.take(1)
 
     @property
     def count(self) -> int:
         """How many observations there were."""
-        return sum(self._counts)
+        return sum(self._counts())
 
     def above(self, edge: float) -> int:
         """Return how many observations were above one of the edges."""
-        return sum(self._counts[bisect_left(self._edges, edge) + 1 :])
+        return sum(self._counts()[bisect_left(self._edges, edge) + 1 :])
 
     def observe(self, seconds: float) -> None:
         """Count one observation in the first bucket whose edge is not below it."""
-        self._counts[bisect_left(self._edges, seconds)] += 1
-        self._sum += seconds
+        self._array[self._start + bisect_left(self._edges, seconds)] += 1
+        self._array[self._sum] += seconds
 
     def render(self, name: str, said: str) -> Metric:
         """Return the histogram as it stands, cumulative as Prometheus wants it."""
         edges = map(floatToGoString, self._edges)
-        buckets = list(zip(edges, accumulate(self._counts), strict=True))
-        return HistogramMetricFamily(name, said, buckets=buckets, sum_value=self._sum)
+        buckets = list(zip(edges, accumulate(self._counts()), strict=True))
+        return HistogramMetricFamily(name, said, buckets=buckets, sum_value=self._array[self._sum])
+
+    def _counts(self) -> list[int]:
+        return [int(count) for count in self._array[self._start : self._sum]]
 
 
 class Metrics(Collector):
-    """The metrics of one process on a registry of its own."""
+    """The metrics of one process, or of several that were added up, on a registry of their own.
 
-    def __init__(self, slo_milliseconds: float) -> None:
+    `pids` are the processes they are of; None: this one.
+    """
+
+    def __init__(
+        self,
+        slo_milliseconds: float,
+        cells: Cells | None = None,
+        pids: Callable[[], Sequence[int]] | None = None,
+    ) -> None:
+        cells = cells or Cells.own()
         self.requests: dict[tuple[Route, Outcome], Tally] = {
-            (route, outcome): Tally() for route in get_args(Route) for outcome in get_args(Outcome)
+            (route, outcome): Tally(cells)
+            for route in get_args(Route)
+            for outcome in get_args(Outcome)
         }
         self._objective = slo_milliseconds / 1000
-        self.request_seconds = Histogram([*_SECONDS, self._objective])
-        self.queue_seconds = Histogram(_SECONDS)
-        self.in_flight = Tally()
-        self.texts = Tally()
-        self.tokens = Tally()
-        self.events_sent = Tally()
-        self.events_dropped = Tally()
+        self.request_seconds = Histogram(cells, [*_SECONDS, self._objective])
+        self.queue_seconds = Histogram(cells, _SECONDS)
+        self.in_flight = Tally(cells)
+        self.texts = Tally(cells)
+        self.tokens = Tally(cells)
+        self.events_sent = Tally(cells)
+        self.events_dropped = Tally(cells)
         self._version: dict[str, str] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
-        ProcessCollector(registry=self.registry)
+        self.registry.register(
+            ProcessCollector(registry=None) if pids is None else _Processes(pids)
+        )
 
     def observe_version(self, model: str, digest: str, family: str) -> None:
         """Say which version is served, once it is loaded."""
@@ -133,3 +186,24 @@ class Metrics(Collector):
         family.add_metric(["sent"], self.events_sent.value)
         family.add_metric(["dropped"], self.events_dropped.value)
         return family
+
+
+class _Processes(Collector):
+    """What the standard process metrics say of several processes, together.
+
+    Pages that they share count for each in the resident memory.
+    """
+
+    def __init__(self, pids: Callable[[], Sequence[int]]) -> None:
+        self._pids = pids
+
+    def collect(self) -> Iterator[Metric]:
+        """Add the processes up; of their start times give the first, of their limits the least."""
+        of_each = [
+            ProcessCollector(pid=partial(int, pid), registry=None).collect() for pid in self._pids()
+        ]
+        for families in zip(*of_each, strict=False):
+            first, samples = families[0], [family.samples[0] for family in families]
+            join = min if first.name.endswith(("start_time_seconds", "max_fds")) else sum
+            first.samples = [samples[0]._replace(value=join(sample.value for sample in samples))]
+            yield first

@@ -31,8 +31,8 @@ class CallerGone(Exception):
 class EventReporter(Protocol):
     """Takes events and returns at once."""
 
-    def report(self, events: Sequence[Event]) -> None:
-        """Queue events."""
+    def report(self, event: Event) -> None:
+        """Queue what happened to one request."""
         ...
 
 
@@ -118,26 +118,16 @@ class Desk:
             metrics.texts.inc(len(exchange.texts))
             metrics.tokens.inc(sum(exchange.predictions.tokens.tolist()))
         if self._serving.reporter is not None:
-            self._serving.reporter.report(self._events(exchange, outcome, seconds))
-
-    def _events(self, exchange: Exchange, outcome: Outcome, seconds: float) -> list[Event]:
-        now = self._clock.wall()
-        if exchange.predictions is None:
-            return [Event(exchange.request_id, now, outcome, seconds * 1000, exchange.slices)]
-        alone = len(exchange.texts) == 1
-        return [
-            Event(
-                exchange.request_id if alone else f"{exchange.request_id}#{row}",
-                now,
+            event = Event(
+                exchange.request_id,
+                self._clock.wall(),
                 outcome,
                 seconds * 1000,
                 exchange.slices,
-                text,
+                exchange.texts,
                 exchange.predictions,
-                row,
             )
-            for row, text in enumerate(exchange.texts)
-        ]
+            self._serving.reporter.report(event)
 
 
 async def _unless(gone: Gone, scoring: Awaitable[Predictions]) -> Predictions:

@@ -1,24 +1,22 @@
 """Reports predictions to the drift-monitor in the background, and never makes one wait.
 
-Events queue up to a limit in rows and in characters (a text is kept only until its batch is
-written); what does not fit, or cannot be delivered after a few attempts, is dropped and counted.
+Rows queue up to a limit; what does not fit, or cannot be delivered after a few attempts, is
+dropped and counted.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from inference.events import ROWS_LIMIT, BatchWriter, Event
+from inference.events import ROWS_LIMIT, BatchWriter, Event, Row
 from inference.metrics import Metrics
 from inference.ports import EventSink, EventsRefused, EventsUnavailable
 
 _log = logging.getLogger(__name__)
 _FLUSH_SECONDS = 0.25
 _PAUSES_SECONDS = (0.1, 0.5, 2.0)  # between attempts: long enough for a restart to be over
-# A bound on memory should every text be as long as is allowed: at most 80 MB.
-_CHARACTERS_LIMIT = 20_000_000
 
 
 class Reporter:
@@ -37,24 +35,22 @@ class Reporter:
         self._limit = limit
         self._metrics = metrics
         self._pause = pause
-        self._waiting: deque[Event] = deque()
-        self._characters = 0
+        self._waiting: deque[Row] = deque()
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run())
 
-    def report(self, events: Sequence[Event]) -> None:
-        """Queue events, or drop them when the queue is full; returns at once."""
-        for event in events:
-            full = len(self._waiting) >= self._limit
-            if full or self._characters + len(event.text) > _CHARACTERS_LIMIT:
-                self._metrics.events_dropped.inc()
-                continue
-            self._waiting.append(event)
-            self._characters += len(event.text)
-        self._some.set()
-        if len(self._waiting) >= ROWS_LIMIT:
+    def report(self, event: Event) -> None:
+        """Queue an event's rows, or drop them when the queue is full; returns at once."""
+        waiting = self._waiting
+        if len(waiting) + event.rows > self._limit:
+            self._metrics.events_dropped.inc(event.rows)
+            return
+        waiting.extend(self._writer.rows(event))
+        if not self._some.is_set():
+            self._some.set()
+        if len(waiting) >= ROWS_LIMIT and not self._enough.is_set():
             self._enough.set()
 
     async def close(self, seconds: float) -> None:
@@ -72,31 +68,28 @@ class Reporter:
             await self._some.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._enough.wait(), _FLUSH_SECONDS)
-            events = self._take()
+            rows = self._take()
             try:
-                await self._send_all(events)
+                await self._send_all(rows)
             except Exception:  # noqa: BLE001 - the task's edge: one batch is lost, not all after
-                _log.exception(
-                    "events dropped: %d of them, by a fault of this service", len(events)
-                )
+                _log.exception("events dropped: %d of them, by a fault of this service", len(rows))
 
-    def _take(self) -> list[Event]:
-        events = [self._waiting.popleft() for _ in range(min(ROWS_LIMIT, len(self._waiting)))]
-        self._characters -= sum(len(event.text) for event in events)
+    def _take(self) -> list[Row]:
+        rows = [self._waiting.popleft() for _ in range(min(ROWS_LIMIT, len(self._waiting)))]
         if not self._closing:
             if not self._waiting:
                 self._some.clear()
             if len(self._waiting) < ROWS_LIMIT:
                 self._enough.clear()
-        return events
+        return rows
 
-    async def _send_all(self, events: list[Event]) -> None:
-        unsent = len(events)
+    async def _send_all(self, rows: list[Row]) -> None:
+        unsent = len(rows)
         if not unsent:
             return
         try:
-            for batch, rows in await asyncio.to_thread(self._writer.write, events):
-                unsent -= await self._send(batch, rows)
+            for batch, count in self._writer.write(rows):
+                unsent -= await self._send(batch, count)
         finally:
             self._metrics.events_dropped.inc(unsent)
 

@@ -15,7 +15,7 @@ from textmodels.explanations import Explanation
 from textmodels.predictions import Predictions
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class TextRequest:
     """What every dialect asks: the texts to label."""
 
@@ -25,7 +25,7 @@ class TextRequest:
     outputs: Sequence[str] = ("label", "scores")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Labelled:
     """The answer to a request, before it takes the form of a dialect."""
 

@@ -141,7 +141,7 @@ class _Calls:
 
     async def _infer(self, request: Any, context: Any) -> Any:
         given = dict(context.invocation_metadata() or ())
-        plain = [(n.encode(), v.encode()) for n, v in given.items() if isinstance(v, str)]
+        plain = {n.encode(): v.encode() for n, v in given.items() if isinstance(v, str)}
         ids = name_request(plain, self._parts.new_id)
         context.set_trailing_metadata(
             [(name.decode(), each.decode()) for name, each in ids.items()]

@@ -1,7 +1,7 @@
-"""Embedding, global max pooling, dense: trained by Keras, served by numpy with the same weights.
+"""Embedding, global max pooling, dense: trained by Keras, served in C with the same weights.
 
 `training` alone imports Keras. A process that loads and scores such a model never sees TensorFlow:
-Keras' predict() takes 50 ms for a text whose arithmetic takes 30 us.
+Keras' predict() takes 50 ms for a text whose arithmetic takes 5 us.
 """
 
 from collections.abc import Mapping

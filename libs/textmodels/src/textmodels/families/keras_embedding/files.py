@@ -8,11 +8,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from textmodels.families.keras_embedding.predictor import (
-    FIRST_TERM_ID,
-    EmbeddingPredictor,
-    Network,
-)
+from textmodels.families.keras_embedding.network import FIRST_TERM_ID, Network
+from textmodels.families.keras_embedding.predictor import EmbeddingPredictor
 from textmodels.manifests import ArtifactError, Manifest
 from textmodels.tokens import TOKEN_PATTERN
 from textmodels.vocabularies import VOCABULARY_NAME, pack_vocabulary, unpack_vocabulary

@@ -1,4 +1,4 @@
-"""Trains the network with Keras and proves that numpy serves it unchanged.
+"""Trains the network with Keras and proves that it is served unchanged.
 
 Embedding, GlobalMaxPooling1D, Dense; adam and cross-entropy; the weights kept are those of the
 epoch with the best loss on validation texts drawn from the training texts. Token ids come from
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from textmodels.families.contract import Fitted, Training
-from textmodels.families.keras_embedding.predictor import (
+from textmodels.families.keras_embedding.network import (
     FIRST_TERM_ID,
     PADDING_ID,
     UNKNOWN_ID,
-    EmbeddingPredictor,
     Network,
     to_ids,
 )
+from textmodels.families.keras_embedding.predictor import SCORERS, EmbeddingPredictor
 from textmodels.families.params import complete_params
 from textmodels.tokens import TOKEN_PATTERN, tokenise
 from textmodels.verification import HOSTILE_TEXTS, require_same_scores, require_same_tokens
@@ -72,7 +72,7 @@ class _Examples:
 def fit_network(training: Training, params: Mapping[str, Any]) -> Fitted:
     """Train on the training texts; ValueError when a parameter is unknown or out of range.
 
-    Raises VerificationError when numpy and Keras do not agree on the trained weights.
+    Raises VerificationError when a scorer of this host and Keras do not agree.
     """
     settings = _complete_settings(params)
     fitting, validation = _split(training, settings["validation_share"])
@@ -81,14 +81,20 @@ def fit_network(training: Training, params: Mapping[str, Any]) -> Fitted:
     model = _build_model(len(vocabulary), len(training.labels), settings, training.seed)
     examples, checks = (_encode(part, vocabulary, settings) for part in (fitting, validation))
     log = _train(model, examples, checks, settings, training.report)
-    predictor = EmbeddingPredictor(
-        network=Network(*model.get_weights()),
-        vocabulary=vocabulary,
-        max_length=settings["max_length"],
-        labels=training.labels,
-        projection_seed=training.seed,
-    )
-    _verify(predictor, model, vectoriser, fitting.texts[:_TEXTS_TO_VERIFY])
+    served = [
+        EmbeddingPredictor(
+            network=Network(*model.get_weights()),
+            vocabulary=vocabulary,
+            max_length=settings["max_length"],
+            labels=training.labels,
+            projection_seed=training.seed,
+            scorer=scorer,
+        )
+        for scorer in SCORERS
+    ]
+    for predictor in served:
+        _verify(predictor, model, vectoriser, fitting.texts[:_TEXTS_TO_VERIFY])
+    predictor = served[0]
     return Fitted(
         family=predictor.family,
         labels=training.labels,

@@ -14,7 +14,8 @@ class Scorer:
         label_indices: NDArray[np.int64],
         tokens: NDArray[np.int32],
         unknown_shares: NDArray[np.float32],
-        projection: NDArray[np.float64] | None,
+        truncated: NDArray[np.bool_],
+        projection: NDArray[np.float16] | None,
         /,
     ) -> None: ...
     def count(self, text: str, /) -> list[tuple[int, int]]: ...

@@ -9,37 +9,24 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from textmodels.explanations import Explanation
 from textmodels.families.tfidf_linear.contributions import Contributions
 from textmodels.families.tfidf_linear.scorer_python import Scorer as PythonScorer
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
-from textmodels.predictions import PROJECTION_SIZE, Predictions
+from textmodels.predictions import Predictions
+from textmodels.scorers import Scorer, predict_with
 
 
-class Scorer(Protocol):
-    """What the extension and its twin do."""
-
-    def score(  # noqa: PLR0913, PLR0917 - the columns of the answers, one by one
-        self,
-        texts: Sequence[str],
-        scores: NDArray[np.float32],
-        label_indices: NDArray[np.int64],
-        tokens: NDArray[np.int32],
-        unknown_shares: NDArray[np.float32],
-        projection: NDArray[np.float64] | None,
-        /,
-    ) -> None:
-        """Score n texts into arrays [n, labels], [n], [n], [n] and [n, 64], if any."""
-        ...
+class CountingScorer(Scorer, Protocol):
+    """What the extension and its twin do: also what an explanation is made of."""
 
     def count(self, text: str, /) -> list[tuple[int, int]]:
         """Return (column, count) of the features in a text, in the order it shows them."""
         ...
 
 
-SCORERS: list[Callable[[Tables], Scorer]] = [PythonScorer]
+SCORERS: list[Callable[[Tables], CountingScorer]] = [PythonScorer]
 """The scorers there are on this host, the fastest first."""
 try:
     from textmodels.families.tfidf_linear._scorer import Scorer as CScorer
@@ -63,7 +50,7 @@ class CompiledPredictor:
         tables: Tables,
         labels: tuple[str, ...],
         source: Mapping[str, bytes],
-        scorer: Callable[[Tables], Scorer] = SCORERS[0],
+        scorer: Callable[[Tables], CountingScorer] = SCORERS[0],
     ) -> None:
         self.labels = labels
         self._tables = tables
@@ -72,21 +59,7 @@ class CompiledPredictor:
 
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score n texts. None is ever truncated: the model has no input limit."""
-        n = len(texts)
-        scores = np.empty((n, len(self.labels)), np.float32)
-        label_indices = np.empty(n, np.int64)
-        tokens = np.empty(n, np.int32)
-        unknown_shares = np.empty(n, np.float32)
-        projection = np.empty((n, PROJECTION_SIZE))
-        self._scorer.score(texts, scores, label_indices, tokens, unknown_shares, projection)
-        return Predictions(
-            label_indices=label_indices,
-            scores=scores,
-            tokens=tokens,
-            out_of_vocabulary=unknown_shares,
-            truncated=np.zeros(n, np.bool_),
-            projection=projection.astype(np.float16),
-        )
+        return predict_with(self._scorer, texts, len(self.labels))
 
     def explain(self, texts: Sequence[str], most: int) -> list[Explanation]:
         """Return what each text's decision is the sum of, naming at most so many features."""

@@ -42,9 +42,11 @@ class Scorer:
         label_indices: NDArray[np.int64],
         tokens: NDArray[np.int32],
         unknown_shares: NDArray[np.float32],
-        projection: NDArray[np.float64] | None,
+        truncated: NDArray[np.bool_],
+        projection: NDArray[np.float16] | None,
     ) -> None:
-        """Score n texts into arrays [n, labels], [n], [n], [n] and [n, 64], if any."""
+        """Score n texts as `scorers.Scorer` says."""
+        truncated[:] = False
         for row, text in enumerate(texts):
             words = [self._words.get(token, -1) for token in tokenise(text)]
             counts, unknown = self._count(words)

@@ -1,11 +1,11 @@
-/* The two tables of a model: word -> number, and (word, word) -> column.
+/* The words that a model knows: word -> number.
  *
- * Both are filled once, when a model is loaded, and only read after that. Their hashes are keyed
- * by random bytes of this process, so neither a text nor a vocabulary can be written that
- * gathers many entries in one place. */
+ * The table is filled once, when a model is loaded, and only read after that. Its hash is keyed by
+ * random bytes of this process, so neither a text nor a vocabulary can be written that gathers
+ * many entries in one place. */
 
-#ifndef LOOKUP_H
-#define LOOKUP_H
+#ifndef WORDS_H
+#define WORDS_H
 
 #include <Python.h>
 #include <stdint.h>
@@ -27,19 +27,6 @@ typedef struct {
     uint32_t count;
     size_t longest; /* bytes */
 } WordTable;
-
-typedef struct {
-    uint64_t pair;  /* first word in the upper half */
-    int32_t column; /* ABSENT in an empty slot */
-} BigramSlot;
-
-typedef struct {
-    uint64_t key[2];
-    uint32_t mask;
-    BigramSlot *slots;
-    uint64_t *filter; /* one bit a hash, 16 or more an entry: fits the cache, the slots do not */
-    uint32_t filter_mask;
-} BigramTable;
 
 static inline uint64_t rotate_left(uint64_t value, int bits)
 {
@@ -80,14 +67,6 @@ static inline uint64_t hash_bytes(const uint64_t key[2], const uint8_t *bytes, s
     sip_round(v);
     sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
-static inline uint64_t hash_pair(const uint64_t key[2], uint64_t pair)
-{
-    uint64_t hash = (pair ^ key[0]) * (key[1] | 1);
-    hash ^= hash >> 32;
-    hash *= key[1] | 1;
-    return hash ^ (hash >> 29);
 }
 
 /* At most half full, so a search that fails ends after two or three slots. */
@@ -149,44 +128,19 @@ static inline int fill_words(WordTable *table)
     return 0;
 }
 
-static inline int may_hold(const BigramTable *table, uint64_t hash)
+/* Half of a surrogate pair has no UTF-8 form: what it gets here is no word's. */
+static inline size_t encode_utf8(Py_UCS4 letter, uint8_t *to)
 {
-    uint64_t bit = (hash >> 32) & table->filter_mask;
-    return (table->filter[bit >> 6] >> (bit & 63)) & 1;
-}
-
-static inline int32_t find_bigram(const BigramTable *table, uint64_t pair, uint64_t hash)
-{
-    for (uint32_t at = (uint32_t)hash & table->mask;; at = (at + 1) & table->mask) {
-        if (table->slots[at].column == ABSENT || table->slots[at].pair == pair)
-            return table->slots[at].column;
+    if (letter < 0x80) {
+        to[0] = (uint8_t)letter;
+        return 1;
     }
-}
-
-static inline int fill_bigrams(BigramTable *table, const uint32_t *words, const uint32_t *columns,
-                               uint32_t count)
-{
-    uint32_t size = slots_for(count);
-    table->mask = size - 1;
-    table->slots = PyMem_RawMalloc(size * sizeof(BigramSlot));
-    table->filter_mask = size >= 1u << 28 ? UINT32_MAX : size * 8 - 1;
-    table->filter = PyMem_RawCalloc(((size_t)table->filter_mask + 1) / 64, sizeof(uint64_t));
-    if (table->slots == NULL || table->filter == NULL)
-        return -1;
-    for (uint32_t at = 0; at < size; at++)
-        table->slots[at].column = ABSENT;
-    for (uint32_t entry = 0; entry < count; entry++) {
-        uint64_t pair = (uint64_t)words[2 * entry] << 32 | words[2 * entry + 1];
-        uint64_t hash = hash_pair(table->key, pair);
-        uint64_t bit = (hash >> 32) & table->filter_mask;
-        table->filter[bit >> 6] |= (uint64_t)1 << (bit & 63);
-        uint32_t at = (uint32_t)hash & table->mask;
-        while (table->slots[at].column != ABSENT && table->slots[at].pair != pair)
-            at = (at + 1) & table->mask;
-        if (table->slots[at].column == ABSENT)
-            table->slots[at] = (BigramSlot){pair, (int32_t)columns[entry]};
-    }
-    return 0;
+    size_t size = letter < 0x800 ? 2 : letter < 0x10000 ? 3 : 4;
+    static const uint8_t leads[5] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t at = size - 1; at > 0; at--, letter >>= 6)
+        to[at] = (uint8_t)(0x80 | (letter & 0x3f));
+    to[0] = (uint8_t)(leads[size] | letter);
+    return size;
 }
 
 #endif

@@ -1,0 +1,76 @@
+"""The network in numpy, for hosts where the C extension is not built.
+
+The numbers are those of the extension but for the rounding of float32 sums, whose order differs.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textmodels.families.keras_embedding.network import PADDING_ID, UNKNOWN_ID, Arrays, to_ids
+from textmodels.projections import project_by
+from textmodels.tokens import tokenise
+
+
+class Scorer:
+    """Scores texts with a network's arrays. Safe to share between threads: it only reads them."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self._arrays = arrays
+        text, ends = arrays.word_text.tobytes(), arrays.word_ends.tolist()
+        spellings = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        terms = (spelling.decode(errors="surrogatepass") for spelling in spellings)
+        self._columns = {term: column for column, term in enumerate(terms)}
+
+    def score(  # noqa: PLR0913, PLR0917 - the columns of the answers, one by one
+        self,
+        texts: Sequence[str],
+        scores: NDArray[np.float32],
+        label_indices: NDArray[np.int64],
+        tokens: NDArray[np.int32],
+        unknown_shares: NDArray[np.float32],
+        truncated: NDArray[np.bool_],
+        projection: NDArray[np.float16] | None,
+    ) -> None:
+        """Score n texts as `scorers.Scorer` says."""
+        if not len(texts):
+            return
+        readings = [self._read(text) for text in texts]
+        pooled = np.stack([reading.pooled for reading in readings])
+        scores[:] = probabilities = self._score(pooled)
+        label_indices[:] = probabilities.argmax(axis=1)
+        tokens[:] = [reading.tokens for reading in readings]
+        unknown_shares[:] = [reading.unknown_share for reading in readings]
+        truncated[:] = [reading.truncated for reading in readings]
+        if projection is not None:
+            projection[:] = project_by(self._arrays.projection, pooled)
+
+    def _read(self, text: str) -> "_Reading":
+        tokens, max_length = tokenise(text), self._arrays.max_length
+        ids = to_ids(tokens[:max_length], self._columns)
+        distinct = set(ids)
+        if len(ids) < max_length:
+            distinct.add(PADDING_ID)
+        pooled = self._arrays.embedding[list(distinct)].max(axis=0)
+        unknown_share = ids.count(UNKNOWN_ID) / len(ids) if ids else 0.0
+        return _Reading(pooled, len(ids), unknown_share, len(tokens) > max_length)
+
+    def _score(self, pooled: NDArray[np.float32]) -> NDArray[np.float64]:
+        logits = (pooled @ self._arrays.kernel + self._arrays.bias).astype(np.float64)
+        if logits.shape[1] == 1:
+            second = (1 + np.tanh(logits[:, 0] / 2)) / 2  # the sigmoid, which cannot overflow so
+            return np.stack([1 - second, second], axis=1)
+        powers: NDArray[np.float64] = np.exp(logits - logits.max(axis=1, keepdims=True))
+        powers /= powers.sum(axis=1, keepdims=True)
+        return powers
+
+
+class _Reading(NamedTuple):
+    """What the network sees of one text."""
+
+    pooled: NDArray[np.float32]
+    tokens: int
+    unknown_share: float
+    truncated: bool
