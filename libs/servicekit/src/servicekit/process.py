@@ -34,6 +34,7 @@ class Listener(NamedTuple):
     """One app on one port; `setting` is what the sentence about a port in use names.
 
     `http` is the protocol of its connections: uvicorn's own on httptools, or a subclass of it.
+    `opened` is the port where `open_port` has opened it already.
     """
 
     app: ASGIApp
@@ -41,6 +42,7 @@ class Listener(NamedTuple):
     port: int
     setting: str = "the setting of the port"
     http: type[asyncio.Protocol] | Literal["httptools"] = "httptools"
+    opened: socket.socket | None = None
 
 
 class Health:
@@ -133,7 +135,7 @@ def run_apps(
     Exits with status 2 when a port cannot be opened, with 1 when `health` failed or time ran out.
     """
     entries = [Listener(*each) for each in listeners]
-    sockets = [_bind(entry) for entry in entries]
+    sockets = [each.opened or open_port(each.host, each.port, each.setting) for each in entries]
     for_requests = max(1, int(grace_seconds * _SHARE_OF_GRACE_FOR_REQUESTS))
     configs = [_config(each, health, for_requests) for each in entries]
     servers = list(zip([_Server(config) for config in configs], sockets, strict=True))
@@ -141,6 +143,27 @@ def run_apps(
         late = runner.run(_serve(servers, health, shutdown_delay_seconds, grace_seconds))
     if health.failure or late:
         sys.exit(health.failure or f"Not stopped within the grace of {grace_seconds} seconds.")
+
+
+def open_port(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
+    """Open a port; `shared`: others of this user may, too, and connections are dealt out to all.
+
+    Exits with status 2 when it cannot be opened.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen(_BACKLOG)  # at once: two sockets can be bound to a port, one can listen
+    except OSError as error:
+        opened.close()
+        why = "in use" if error.errno == errno.EADDRINUSE else f"refused ({error.strerror})"
+        sys.stderr.write(f"Port {port} on {host} is {why}: free it or change {setting}.\n")
+        sys.exit(2)
+    return opened
 
 
 class _Server(uvicorn.Server):
@@ -166,22 +189,6 @@ class _CloseWhileDraining:
 
         closing = self._health.draining and scope["type"] == "http"
         await self._app(scope, receive, send_closing if closing else send)
-
-
-def _bind(listener: Listener) -> socket.socket:
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        opened.bind((listener.host, listener.port))
-        opened.listen(_BACKLOG)  # at once: two sockets can be bound to a port, one can listen
-    except OSError as error:
-        opened.close()
-        why = "in use" if error.errno == errno.EADDRINUSE else f"refused ({error.strerror})"
-        where = f"Port {listener.port} on {listener.host}"
-        sys.stderr.write(f"{where} is {why}: free it or change {listener.setting}.\n")
-        sys.exit(2)
-    return opened
 
 
 def _config(listener: Listener, health: Health, requests_seconds: int) -> uvicorn.Config:

@@ -5,6 +5,7 @@ import sys
 from inference.app import run
 from inference.oip_grpc import GrpcMissing
 from inference.ports import ArtifactRefused
+from inference.processes import run_several
 from inference.settings import InferenceSettings
 from servicekit.callers import FileRefused
 from servicekit.logs import configure_logs
@@ -16,7 +17,7 @@ def main() -> None:
     settings = load_settings(InferenceSettings)
     configure_logs("inference", settings.log_level)
     try:
-        run(settings)
+        (run if settings.workers == 1 else run_several)(settings)
     except (ArtifactRefused, FileRefused, GrpcMissing) as refused:
         sys.stderr.write(f"{refused}\n")
         sys.exit(2)

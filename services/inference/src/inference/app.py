@@ -26,7 +26,7 @@ from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
 from inference.events import BatchWriter
 from inference.lane import Lane
-from inference.load import load_when_available
+from inference.load import LoadedVersion, load_when_available
 from inference.metrics import Metrics
 from inference.oip_grpc import GrpcMissing
 from inference.ports import ArtifactRefused, ArtifactSource, Clock
@@ -40,6 +40,7 @@ from inference.routes import (
 )
 from inference.score import ScoringQueue
 from inference.settings import InferenceSettings
+from inference.workers import Place
 from servicekit.callers import read_owner_only, read_token
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, Listener, install_pages, run_apps
@@ -48,13 +49,14 @@ if TYPE_CHECKING:
     from inference.oip_grpc.server import GrpcServer
 
 _log = logging.getLogger(__name__)
+PORT, METRICS_PORT = "ISOGLOSS_INFERENCE_PORT", "ISOGLOSS_INFERENCE_METRICS_PORT"
 _CLOCK = Clock(wall=time.time, steady=time.perf_counter)
 _new_id = Ids().new
 # Objects made beyond those let go of: rows wait for their batch, which is no reason to look at all.
 _GARBAGE_THRESHOLD = 50_000
 # A thread that scores gives the event loop its turn back within this time.
 _SWITCH_SECONDS = 0.001
-_PAGES_CONNECTIONS = 64  # scrapers and probes, of which there are a few
+PAGES_CONNECTIONS = 64  # scrapers and probes, of which there are a few
 _FLUSH_SECONDS_AT_THE_END = 1.5  # the process's grace leaves 2 when requests took all they may
 
 _T = TypeVar("_T")
@@ -77,20 +79,20 @@ def run(settings: InferenceSettings) -> None:
     """Serve until a signal; raises ArtifactRefused or FileRefused before any port is open."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     inference = compose(settings)
-    prefix, host = "ISOGLOSS_INFERENCE_", settings.host
-    limits = _connection_limits(settings)
+    host = settings.host
+    limits = connection_limits(settings)
     lane = bounded(inference.lane.protocol(), limits)
-    few = bounded(HttpToolsProtocol, replace(limits, connections=_PAGES_CONNECTIONS))
+    few = bounded(HttpToolsProtocol, replace(limits, connections=PAGES_CONNECTIONS))
     listeners = [
-        Listener(inference.public, host, settings.port, f"{prefix}PORT", lane),
-        Listener(inference.pages, host, settings.metrics_port, f"{prefix}METRICS_PORT", few),
+        Listener(inference.public, host, settings.port, PORT, lane),
+        Listener(inference.pages, host, settings.metrics_port, METRICS_PORT, few),
     ]
     run_apps(listeners, inference.health, settings.shutdown_delay_seconds)
 
 
-def compose(settings: InferenceSettings) -> Inference:
-    """Build the parts; raises ArtifactRefused or FileRefused."""
-    life = Life(settings)
+def compose(settings: InferenceSettings, place: Place | None = None) -> Inference:
+    """Build the parts, for a worker in its place; raises ArtifactRefused or FileRefused."""
+    life = Life(settings, place)
     predictions = FastAPI(openapi_url=None, lifespan=life.lead)
     pages = FastAPI(openapi_url=None)
     for app in (predictions, pages):
@@ -108,12 +110,14 @@ def compose(settings: InferenceSettings) -> Inference:
 class Life:
     """What starts and stops with the predictions app."""
 
-    def __init__(self, settings: InferenceSettings) -> None:
+    def __init__(self, settings: InferenceSettings, place: Place | None) -> None:
         self.settings = settings
-        self.source = _artifact_source(settings)
+        self._place = place
+        self.source = artifact_source(settings)
         self.health = Health()
         self.health.mark("model", "loading")
-        self.metrics = Metrics(settings.slo_milliseconds)
+        self.metrics = Metrics(settings.slo_milliseconds, place.cells if place else None)
+        self.metrics.in_flight.clear()  # what a worker that died had begun
         self.serving = Serving()
         self.desk = Desk(self.serving, self.metrics, _CLOCK)
         self.reception = Reception(self.desk, self.metrics, settings)
@@ -128,6 +132,8 @@ class Life:
         loading = asyncio.create_task(self._become_ready())
         if self.grpc is not None:
             await self.grpc.start()
+        if self._place is not None:
+            watch_lifeline(self._place.lifeline, self.health)
         yield
         loading.cancel()
         if self.grpc is not None:
@@ -150,9 +156,7 @@ class Life:
             self.health.fail("The version is not served: loading failed, the log says how.")
 
     async def _serve_version(self) -> None:
-        version = await load_when_available(
-            self.source, lambda reason: self.health.mark("model", reason)
-        )
+        version = await self._version()
         manifest, model = version.manifest, self.settings.model
         self._reporter = self._start_reporter(manifest.digest, manifest.labels)
         self.serving.reporter = self._reporter
@@ -166,8 +170,11 @@ class Life:
         if version.predictor.inline:
             self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
-        _settle_memory()
         self.health.mark("model", None)
+        if self._place is None:
+            settle_memory()
+        else:
+            self._place.mark_ready()
         _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
 
     def _grpc_server(self) -> "GrpcServer | None":
@@ -183,6 +190,13 @@ class Life:
         parts = GrpcParts(self.reception, self.desk, self.health, _new_id)
         return GrpcServer(parts, self.settings)
 
+    async def _version(self) -> LoadedVersion:
+        if self._place is not None and self._place.version is not None:
+            return self._place.version
+        return await load_when_available(
+            self.source, lambda reason: self.health.mark("model", reason)
+        )
+
     def _start_reporter(self, digest: str, labels: tuple[str, ...]) -> Reporter | None:
         if self._sink is None:
             return None
@@ -190,7 +204,20 @@ class Life:
         return Reporter(self._sink, writer, self.settings.event_queue_limit, self.metrics)
 
 
-def _connection_limits(settings: InferenceSettings) -> ConnectionLimits:
+def watch_lifeline(descriptor: int, health: Health) -> None:
+    """Stop this process when its parent has ended: nothing would be left to stop it."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        loop.remove_reader(descriptor)
+        health.drain()
+        health.drain()
+
+    loop.add_reader(descriptor, stop)
+
+
+def connection_limits(settings: InferenceSettings) -> ConnectionLimits:
+    """Return what a listener bears."""
     return ConnectionLimits(
         settings.connections_limit,
         settings.head_limit_bytes,
@@ -199,7 +226,8 @@ def _connection_limits(settings: InferenceSettings) -> ConnectionLimits:
     )
 
 
-def _artifact_source(settings: InferenceSettings) -> ArtifactSource:
+def artifact_source(settings: InferenceSettings) -> ArtifactSource:
+    """Return where the artifact comes from."""
     if settings.digest is None:
         return ArtifactDirectory(Path(settings.artifact))
     return RegistryProxy(
@@ -234,7 +262,7 @@ def _given(setting: _T | None) -> _T:
     return setting
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Let the garbage collector leave alone what is there now: all of it stays."""
     gc.collect()
     gc.freeze()

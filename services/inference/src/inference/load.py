@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 15.0
 _PROBE = "This is one text, scored before any other."
 
+_T = TypeVar("_T")
 Pause = Callable[[float], Awaitable[None]]
 
 
@@ -40,16 +42,25 @@ class LoadedVersion:
 
 
 async def load_when_available(
-    source: ArtifactSource, report: Callable[[str], None], pause: Pause = asyncio.sleep
+    source: ArtifactSource,
+    report: Callable[[str], None],
+    pause: Pause = asyncio.sleep,
 ) -> LoadedVersion:
     """Return the loaded version, trying again while the artifact is unavailable.
 
     `report` is told, after each failed attempt, why. Raises ArtifactRefused.
     """
+    return await when_available(lambda: load_version(source), report, pause)
+
+
+async def when_available(
+    load: Callable[[], _T], report: Callable[[str], None], pause: Pause = asyncio.sleep
+) -> _T:
+    """Return what `load` returns on a thread, trying again while it raises ArtifactUnavailable."""
     seconds = 0.5
     while True:
         try:
-            return await asyncio.wrap_future(_start(source))
+            return await asyncio.wrap_future(_start(load))
         except ArtifactUnavailable as unavailable:
             _log.warning("artifact unavailable: %s", unavailable)
             report(str(unavailable))
@@ -79,13 +90,13 @@ def load_version(source: ArtifactSource) -> LoadedVersion:
     return LoadedVersion(manifest, predictor)
 
 
-def _start(source: ArtifactSource) -> "Future[LoadedVersion]":
-    future: Future[LoadedVersion] = Future()
+def _start(load: Callable[[], _T]) -> "Future[_T]":
+    future: Future[_T] = Future()
     future.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
-            future.set_result(load_version(source))
+            future.set_result(load())
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             future.set_exception(error)
 

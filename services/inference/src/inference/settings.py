@@ -66,6 +66,13 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
         description="port of the Open Inference Protocol over gRPC, which costs more than REST and "
         "needs isogloss-inference[grpc]; 0: a free one; None: there is none",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes that serve the version on the one port, sharing its memory; one a "
+        "core, and 1 where replicas are what grows. Limits and queues are each worker's",
+    )
     queue_limit: int = Field(
         64,
         ge=1,
@@ -156,6 +163,11 @@ class InferenceSettings(ServiceSettings, env_prefix="ISOGLOSS_INFERENCE_"):
             )
         if address:
             self._require("ARTIFACT", "registry_url", "cache_dir", "token_file")
+        if self.workers > 1 and self.grpc_port == 0:
+            raise ValueError(
+                "ISOGLOSS_INFERENCE_GRPC_PORT is 0, which would be another port for each of "
+                f"ISOGLOSS_INFERENCE_WORKERS={self.workers}: name one"
+            )
         if self.drift_monitor_url:
             self._require("DRIFT_MONITOR_URL", "token_file", "fingerprint_key_file")
         return self
