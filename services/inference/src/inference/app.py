@@ -170,10 +170,10 @@ class Life:
         if version.predictor.inline:
             self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
-        self.health.mark("model", None)
         if self._place is None:
-            settle_memory()
-        else:
+            settle_memory()  # a worker's parent has done it, before it was forked
+        self.health.mark("model", None)
+        if self._place is not None:
             self._place.mark_ready()
         _log.info("serving %s@%s (%s)", model, manifest.digest, manifest.family)
 
