@@ -19,9 +19,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.adapters.artifact_directory import ArtifactDirectory
-from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.ids import Ids
-from inference.adapters.registry_proxy import RegistryProxy
 from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
 from inference.events import BatchWriter
@@ -46,6 +44,7 @@ from servicekit.problems import install_problem_pages
 from servicekit.process import Health, Listener, install_pages, run_apps
 
 if TYPE_CHECKING:
+    from inference.adapters.drift_monitor import DriftMonitor
     from inference.oip_grpc.server import GrpcServer
 
 _log = logging.getLogger(__name__)
@@ -230,6 +229,8 @@ def artifact_source(settings: InferenceSettings) -> ArtifactSource:
     """Return where the artifact comes from."""
     if settings.digest is None:
         return ArtifactDirectory(Path(settings.artifact))
+    from inference.adapters.registry_proxy import RegistryProxy  # noqa: PLC0415 - as below
+
     return RegistryProxy(
         _given(settings.registry_url),
         _checked_token_file(settings),
@@ -238,9 +239,12 @@ def artifact_source(settings: InferenceSettings) -> ArtifactSource:
     )
 
 
-def _event_sink(settings: InferenceSettings) -> DriftMonitor | None:
+def _event_sink(settings: InferenceSettings) -> "DriftMonitor | None":
     if settings.drift_monitor_url is None:
         return None
+    # Its HTTP client takes a quarter of a second to import, of a start that should take one.
+    from inference.adapters.drift_monitor import DriftMonitor  # noqa: PLC0415
+
     return DriftMonitor(settings.drift_monitor_url, _checked_token_file(settings))
 
 
