@@ -83,9 +83,9 @@ def time_forms(forms: Forms, count: int, rounds: int) -> dict[str, float]:
         "scikit-learn, predict_proba": (sklearn, singles[:200], 1),
         f"scikit-learn, predict_proba, {BATCH} at once": (sklearn, batches[:6], BATCH),
         "scikit-learn, predict": (forms.original.predict, singles[:200], 1),
-        "scorer": (lambda text: scorer.score(text, *columns, None), singles, 1),
+        "scorer": (lambda text: scorer.score(text, (*columns, None)), singles, 1),
         "scorer with projection": (
-            lambda text: scorer.score(text, *columns, projection),
+            lambda text: scorer.score(text, (*columns, projection)),
             singles,
             1,
         ),

@@ -11,7 +11,7 @@
 /* Fewer characters than this take less time than handing the interpreter's lock over and back. */
 #define CHARACTERS_TO_UNLOCK 20000
 
-/* The columns of the answers, in the order in which `score` takes them. */
+/* In the order of scorers.Columns. */
 enum { SCORES, LABELS, TOKENS, UNKNOWN_SHARES, TRUNCATED, PROJECTION, COLUMNS };
 
 typedef struct {
@@ -67,14 +67,15 @@ static int take_texts(Batch *batch, PyObject *texts)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static int take_columns(Batch *batch, PyObject *const *arrays, Py_ssize_t labels)
+static int take_columns(Batch *batch, PyObject *arrays, Py_ssize_t labels)
 {
     const Py_ssize_t bytes[COLUMNS] = {4 * labels, 8, 4, 4, 1, 2 * PROJECTED};
     for (int column = 0; column < COLUMNS; column++) {
-        if (column == PROJECTION && arrays[column] == Py_None)
+        PyObject *array = PyTuple_GET_ITEM(arrays, column);
+        if (column == PROJECTION && array == Py_None)
             continue;
         Py_buffer *view = &batch->columns[column];
-        if (PyObject_GetBuffer(arrays[column], view, PyBUF_SIMPLE | PyBUF_WRITABLE) < 0)
+        if (PyObject_GetBuffer(array, view, PyBUF_SIMPLE | PyBUF_WRITABLE) < 0)
             return -1;
         if (view->len != batch->count * bytes[column]) {
             PyErr_Format(PyExc_ValueError, "array %d has %zd bytes; %zd texts need %zd", column,
@@ -88,13 +89,14 @@ static int take_columns(Batch *batch, PyObject *const *arrays, Py_ssize_t labels
 /* Takes what `score` was called with; after a failure, too, `release_batch` must follow. */
 static int take_batch(Batch *batch, PyObject *const *arguments, Py_ssize_t count, uint32_t outputs)
 {
-    if (count != 1 + COLUMNS) {
-        PyErr_Format(PyExc_TypeError, "score takes %d arguments", 1 + COLUMNS);
+    if (count != 2 || !PyTuple_Check(arguments[1]) || PyTuple_GET_SIZE(arguments[1]) != COLUMNS) {
+        PyErr_Format(PyExc_TypeError, "score takes texts and a tuple of %d arrays", COLUMNS);
         return -1;
     }
     batch->labels = outputs == 1 ? 2 : outputs;
-    return take_texts(batch, arguments[0]) < 0 ? -1
-                                               : take_columns(batch, arguments + 1, batch->labels);
+    if (take_texts(batch, arguments[0]) < 0)
+        return -1;
+    return take_columns(batch, arguments[1], batch->labels);
 }
 
 static Answer answer_at(const Batch *batch, Py_ssize_t at)

@@ -36,9 +36,7 @@ static PyObject *Scorer_new(PyTypeObject *type, PyObject *arguments, PyObject *k
 }
 
 PyDoc_STRVAR(score_doc,
-"score(texts, scores, label_indices, tokens, unknown_shares, truncated, projection, /)\n--\n\n"
-"Score n texts into float32 [n, labels], int64 [n], int32 [n], float32 [n], bool [n] and\n"
-"float16 [n, 64]; None for the last: no projection.");
+"score(texts, columns, /)\n--\n\nScore n texts into scorers.Columns of n rows.");
 
 static PyObject *Scorer_score(Scorer *self, PyObject *const *arguments, Py_ssize_t count)
 {

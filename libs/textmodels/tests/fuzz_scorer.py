@@ -23,6 +23,7 @@ from textmodels.families.keras_embedding.scorer_numpy import Scorer as NetworkTw
 from textmodels.families.tfidf_linear.scorer_python import Scorer as Twin
 from textmodels.families.tfidf_linear.tables import Tables
 from textmodels.languages import FunctionWords
+from textmodels.scorers import Columns
 from textmodels.text_measures import measure_in_python
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover", "-g", "-O1", "-Werror")
@@ -94,7 +95,7 @@ def broken(draw, good):
 def answers(scorer, texts, labels):
     """Return the six arrays that a scorer fills."""
     n = len(texts)
-    arrays = (
+    arrays = Columns(
         np.zeros((n, labels), np.float32),
         np.zeros(n, np.int64),
         np.zeros(n, np.int32),
@@ -102,7 +103,7 @@ def answers(scorer, texts, labels):
         np.zeros(n, np.bool_),
         np.zeros((n, 64), np.float16),
     )
-    scorer.score(texts, *arrays)
+    scorer.score(texts, arrays)
     return arrays
 
 

@@ -146,9 +146,9 @@ def test_what_is_no_text_is_refused_and_leaves_the_scorer_whole(default):
 def test_arrays_of_another_size_are_refused(default):
     scorer = SCORERS[0](compile_tables(default))
     arrays = [np.empty((1, 2), "f4"), *(np.empty(1, kind) for kind in ("i8", "i4", "f4", "?"))]
-    scorer.score(["film"], *arrays, None)
+    scorer.score(["film"], (*arrays, None))
     with pytest.raises(ValueError, match="array 0 has 8 bytes; 2 texts need 16"):
-        scorer.score(["film", "story"], *arrays, None)
+        scorer.score(["film", "story"], (*arrays, None))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Both fill the same columns, which the caller makes: an extension then needs noth
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,42 +12,33 @@ from numpy.typing import NDArray
 from textmodels.predictions import PROJECTION_SIZE, Predictions
 
 
+class Columns(NamedTuple):
+    """Where the answers for n texts over k labels go, as in `Predictions`."""
+
+    scores: NDArray[np.float32]
+    """[n, k]"""
+    label_indices: NDArray[np.int64]
+    tokens: NDArray[np.int32]
+    unknown_shares: NDArray[np.float32]
+    truncated: NDArray[np.bool_]
+    projection: NDArray[np.float16] | None
+    """[n, 64]; None: not wanted."""
+
+
 class Scorer(Protocol):
     """A model's arrays, ready to score. Safe to share between threads."""
 
-    def score(  # noqa: PLR0913, PLR0917 - the columns of the answers, one by one
-        self,
-        texts: Sequence[str],
-        scores: NDArray[np.float32],
-        label_indices: NDArray[np.int64],
-        tokens: NDArray[np.int32],
-        unknown_shares: NDArray[np.float32],
-        truncated: NDArray[np.bool_],
-        projection: NDArray[np.float16] | None,
-        /,
-    ) -> None:
-        """Score n texts into arrays [n, labels], [n], [n], [n], [n] and [n, 64], if any."""
+    def score(self, texts: Sequence[str], columns: Columns, /) -> None:
+        """Score n texts into columns of n rows."""
         ...
 
 
 def predict_with(scorer: Scorer, texts: Sequence[str], labels: int) -> Predictions:
     """Score n texts, none included, over k labels."""
     n = len(texts)
-    predictions = Predictions(
-        np.empty(n, np.int64),
-        np.empty((n, labels), np.float32),
-        np.empty(n, np.int32),
-        np.empty(n, np.float32),
-        np.empty(n, np.bool_),
-        np.empty((n, PROJECTION_SIZE), np.float16),
-    )
-    scorer.score(
-        texts,
-        predictions.scores,
-        predictions.label_indices,
-        predictions.tokens,
-        predictions.out_of_vocabulary,
-        predictions.truncated,
-        predictions.projection,
-    )
-    return predictions
+    scores, label_indices = np.empty((n, labels), np.float32), np.empty(n, np.int64)
+    tokens, unknown_shares = np.empty(n, np.int32), np.empty(n, np.float32)
+    truncated, projection = np.empty(n, np.bool_), np.empty((n, PROJECTION_SIZE), np.float16)
+    columns = Columns(scores, label_indices, tokens, unknown_shares, truncated, projection)
+    scorer.score(texts, columns)
+    return Predictions(label_indices, scores, tokens, unknown_shares, truncated, projection)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from textmodels.families.keras_embedding.network import PADDING_ID, UNKNOWN_ID, Arrays, to_ids
 from textmodels.projections import project_by
+from textmodels.scorers import Columns
 from textmodels.tokens import tokenise
 
 
@@ -24,28 +25,19 @@ class Scorer:
         terms = (spelling.decode(errors="surrogatepass") for spelling in spellings)
         self._columns = {term: column for column, term in enumerate(terms)}
 
-    def score(  # noqa: PLR0913, PLR0917 - the columns of the answers, one by one
-        self,
-        texts: Sequence[str],
-        scores: NDArray[np.float32],
-        label_indices: NDArray[np.int64],
-        tokens: NDArray[np.int32],
-        unknown_shares: NDArray[np.float32],
-        truncated: NDArray[np.bool_],
-        projection: NDArray[np.float16] | None,
-    ) -> None:
+    def score(self, texts: Sequence[str], columns: Columns) -> None:
         """Score n texts as `scorers.Scorer` says."""
         if not len(texts):
             return
         readings = [self._read(text) for text in texts]
         pooled = np.stack([reading.pooled for reading in readings])
-        scores[:] = probabilities = self._score(pooled)
-        label_indices[:] = probabilities.argmax(axis=1)
-        tokens[:] = [reading.tokens for reading in readings]
-        unknown_shares[:] = [reading.unknown_share for reading in readings]
-        truncated[:] = [reading.truncated for reading in readings]
-        if projection is not None:
-            projection[:] = project_by(self._arrays.projection, pooled)
+        columns.scores[:] = probabilities = self._score(pooled)
+        columns.label_indices[:] = probabilities.argmax(axis=1)
+        columns.tokens[:] = [reading.tokens for reading in readings]
+        columns.unknown_shares[:] = [reading.unknown_share for reading in readings]
+        columns.truncated[:] = [reading.truncated for reading in readings]
+        if columns.projection is not None:
+            columns.projection[:] = project_by(self._arrays.projection, pooled)
 
     def _read(self, text: str) -> "_Reading":
         tokens, max_length = tokenise(text), self._arrays.max_length

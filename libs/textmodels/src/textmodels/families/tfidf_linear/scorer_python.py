@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from textmodels.families.tfidf_linear.tables import NORMS, Tables
 from textmodels.predictions import PROJECTION_SIZE
+from textmodels.scorers import Columns
 from textmodels.tokens import tokenise
 
 Key = TypeVar("Key", bound=Hashable)
@@ -35,29 +36,20 @@ class Scorer:
         self._norm = NORMS[tables.norm]
         self._sublinear = tables.sublinear_tf
 
-    def score(  # noqa: PLR0913, PLR0917 - the columns of the answers, one by one
-        self,
-        texts: Sequence[str],
-        scores: NDArray[np.float32],
-        label_indices: NDArray[np.int64],
-        tokens: NDArray[np.int32],
-        unknown_shares: NDArray[np.float32],
-        truncated: NDArray[np.bool_],
-        projection: NDArray[np.float16] | None,
-    ) -> None:
+    def score(self, texts: Sequence[str], columns: Columns) -> None:
         """Score n texts as `scorers.Scorer` says."""
-        truncated[:] = False
+        columns.truncated[:] = False
         for row, text in enumerate(texts):
             words = [self._words.get(token, -1) for token in tokenise(text)]
             counts, unknown = self._count(words)
             values = [self._weigh(count) * self._idf[column] for column, count in counts.items()]
             probabilities = _link(self._decide(counts, values))
-            scores[row] = probabilities
-            label_indices[row] = probabilities.index(max(probabilities))
-            tokens[row] = len(words)
-            unknown_shares[row] = unknown / len(words) if words else 0
-            if projection is not None:
-                projection[row] = self._project(list(counts), values)
+            columns.scores[row] = probabilities
+            columns.label_indices[row] = probabilities.index(max(probabilities))
+            columns.tokens[row] = len(words)
+            columns.unknown_shares[row] = unknown / len(words) if words else 0
+            if columns.projection is not None:
+                columns.projection[row] = self._project(list(counts), values)
 
     def count(self, text: str) -> list[tuple[int, int]]:
         """Return (column, count) of the features in a text, in the order it shows them."""
