@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from drift_monitor.metrics import Metrics as DriftMonitorMetrics
 from inference.metrics import Metrics as InferenceMetrics
-from registry_proxy.metrics import RegistryMetrics
+from registry_proxy.metrics import EventMetrics, RegistryMetrics
 from rollout_controller.metrics import Meters
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
@@ -53,7 +53,9 @@ def exported_by(registry):
 def exported():
     inference = InferenceMetrics(150)
     inference.observe_version("sentiment", "sha256:0", "tfidf_linear")
-    others = (DriftMonitorMetrics(10), RegistryMetrics(), Meters())
+    registry_proxy = RegistryMetrics()
+    EventMetrics(registry_proxy.registry)
+    others = (DriftMonitorMetrics(10), registry_proxy, Meters())
     found = {"up": set()}
     for registry in (inference.registry, *(each.registry for each in others)):
         found |= exported_by(registry)
