@@ -14,7 +14,7 @@ DIGEST = "sha256:" + "a" * 64
 
 def tensors(labels):
     scores = [score for label in labels for score in ((0.8, 0.2) if label == "bad" else (0.3, 0.7))]
-    named = {"parameters": {"labels": ["bad", "good"]}}
+    named = {"parameters": {"labels": '["bad", "good"]'}}
     return {
         "outputs": [{"name": "label", "data": labels}, {"name": "scores", "data": scores, **named}]
     }

@@ -94,7 +94,7 @@ class HttpConnection:
         for _ in range(_TRIES):
             status, headers, content = self._post(self._place.batch_path, {"inputs": [tensor]})
             if status == http.client.OK:
-                return _read_answers(content)
+                return read_answers(content)
             if status != http.client.SERVICE_UNAVAILABLE:
                 break
             time.sleep(min(float(headers.get("retry-after", 1)), _LONGEST_WAIT_SECONDS))
@@ -138,9 +138,12 @@ class HttpConnection:
         raise AssertionError("the loop returns or raises")
 
 
-def _read_answers(content: bytes) -> list[Answer]:
+def read_answers(content: bytes) -> list[Answer]:
+    """Read the tensors `label` and `scores` of an inference answer."""
     outputs = {output["name"]: output for output in json.loads(content)["outputs"]}
-    names, scores = outputs["scores"]["parameters"]["labels"], outputs["scores"]["data"]
+    # A parameter of a tensor is a plain value, so the labels' names are JSON in a text.
+    names = json.loads(outputs["scores"]["parameters"]["labels"])
+    scores = outputs["scores"]["data"]
     given = outputs["label"]["data"]
     rows = (scores[at : at + len(names)] for at in range(0, len(scores), len(names)))
     return [
