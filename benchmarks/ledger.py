@@ -59,11 +59,6 @@ def promotions(report: Report, database: str) -> list[Bar]:
             0,
             wrong,
         ),
-        report.shown(
-            f"promotions-a-second-{database}",
-            f"{database}: promotions answered a second",
-            CLIENTS * TRIES / found.seconds,
-        ),
     ]
 
 

@@ -177,11 +177,24 @@ class LedgerSuite:
 
         assert problem in ledger.verify().problem
 
+    @pytest.mark.parametrize(
+        ("kept", "removal"),
+        [(0, "DELETE FROM entries"), (2, "DELETE FROM entries WHERE seq = 3")],
+    )
+    def test_nothing_is_written_over_entries_that_were_removed(self, ledger, scene, kept, removal):
+        ledger.append("sentiment", 0, a_page(3))
+        scene.unguard()
+        scene.sql(removal)
+
+        with pytest.raises(LedgerUnavailable, match="entry 3 was written last"):
+            scene.open().append("sentiment", kept, a_page())
+
     def test_a_chain_that_was_forged_whole_is_found_by_an_anchor(self, ledger, scene):
         ledger.append("sentiment", 0, a_page(2))
         kept = ledger.entries(None, 1, 1)[0]
         scene.unguard()
         scene.sql("DELETE FROM entries")
+        scene.sql("UPDATE chain_head SET seq = 0, hash = ''")
         scene.open().append("sentiment", 0, a_page(1))
         scene.open().append("sentiment", 1, a_registration())
 

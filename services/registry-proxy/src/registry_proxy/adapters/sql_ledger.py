@@ -75,7 +75,8 @@ class SqlLedger:
             head = select(func.max(ENTRIES.c.seq)).where(ENTRIES.c.model == model)
             if (connection.execute(head).scalar() or 0) != seen:
                 raise HeadMoved(model)
-            entries = _seal_all(model, self._clock(), page.drafts, _last(connection))
+            last = _whole_last(connection)
+            entries = _seal_all(model, self._clock(), page.drafts, last)
             connection.execute(insert(ENTRIES), [_to_row(entry) for entry in entries])
             for entry in entries:
                 _hold(connection, entry)
@@ -159,6 +160,18 @@ def _add_documents(connection: Connection, documents: Sequence[bytes]) -> None:
     new = [{"digest": d, "content": c} for d, c in contents.items() if d not in known]
     if new:
         connection.execute(insert(DOCUMENTS), new)
+
+
+def _whole_last(connection: Connection) -> LedgerEntry | None:
+    """Return the last entry; one more would hide it if those behind it had been removed."""
+    last = _last(connection)
+    head = connection.execute(select(HEAD.c.seq, HEAD.c.hash)).one()
+    if (last.seq, last.hash) != tuple(head) if last else head.seq:
+        raise LedgerUnavailable(
+            f"entry {head.seq} was written last and is not there any more; nothing is written "
+            "until the ledger's database is restored"
+        )
+    return last
 
 
 def _last(connection: Connection) -> LedgerEntry | None:
