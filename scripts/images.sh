@@ -13,15 +13,17 @@ base=docker.io/library/python:3.11-slim
 # NAME FOLDER [TARGET]; a target is also the end of the tag. One that another is built on is first.
 images="inference services/inference
 inference-sklearn services/inference sklearn
+inference-encoder services/inference encoder
 registry-proxy services/registry-proxy
 drift-monitor services/drift-monitor
 rollout-controller services/rollout-controller
 training-jobs-sklearn training-jobs sklearn
+training-jobs-encoder training-jobs encoder
 training-jobs training-jobs
 cli cli
 example-sentiment examples/sentiment"
-# TensorFlow's 2 GB are not needed there.
-cluster_images=$(awk '$1 != "training-jobs" {print $1}' <<<"$images")
+# TensorFlow's 2 GB and the encoder's engine are not needed there.
+cluster_images=$(awk '$1 !~ /^training-jobs$|-encoder$/ {print $1}' <<<"$images")
 
 main() {
   local command=${1:-} name references=()

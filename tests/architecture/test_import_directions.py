@@ -28,7 +28,17 @@ OWN_LIBRARIES = {
 THIRD_PARTY = {
     "lifecycle": set(),
     "stats": {"numpy"},
-    "textmodels": {"numpy", "safetensors", "sklearn", "skops", "keras", "scipy"},
+    "textmodels": {
+        "keras",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "safetensors",
+        "scipy",
+        "sklearn",
+        "skops",
+        "tokenizers",
+    },
     "servicekit": {
         "aiohttp",
         "cryptography",

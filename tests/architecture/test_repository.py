@@ -15,12 +15,14 @@ REQUIREMENTS = [
     "requirements-dev.txt",
     "requirements-setup.txt",
     "services/inference/requirements.txt",
+    "services/inference/requirements-encoder.txt",
     "services/inference/requirements-sklearn.txt",
     "services/registry-proxy/requirements.txt",
     "services/registry-proxy/requirements-postgresql.txt",
     "services/drift-monitor/requirements.txt",
     "services/rollout-controller/requirements.txt",
     "training-jobs/requirements.txt",
+    "training-jobs/requirements-encoder.txt",
     "training-jobs/requirements-tensorflow.txt",
     "cli/requirements.txt",
     *(
@@ -85,8 +87,8 @@ def test_no_service_carries_the_training_stack(root, service):
 @pytest.mark.parametrize(
     ("requirements", "engine"),
     [
-        ("services/inference/requirements.txt", "scikit-learn|scipy|skops"),
-        ("training-jobs/requirements.txt", "tensorflow|keras"),
+        ("services/inference/requirements.txt", "scikit-learn|scipy|skops|onnx"),
+        ("training-jobs/requirements.txt", "tensorflow|keras|onnx"),
     ],
 )
 def test_what_a_lane_leaves_out_is_in_its_extra_alone(root, requirements, engine):

@@ -135,7 +135,14 @@ def test_every_image_can_be_built_by_name(root):
 
     assert listed.returncode == 1
     assert set(listed.stderr.rpartition("there are: ")[2].split()) == {
-        *("inference", "inference-sklearn", "registry-proxy", "drift-monitor"),
+        *(
+            "inference",
+            "inference-sklearn",
+            "inference-encoder",
+            "training-jobs-encoder",
+            "registry-proxy",
+            "drift-monitor",
+        ),
         *("rollout-controller", "training-jobs-sklearn", "training-jobs", "cli"),
         "example-sentiment",
     }

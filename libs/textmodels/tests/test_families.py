@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from textmodels.families import FAMILIES, fit_family
+from textmodels.families import FAMILIES, Start, fit_family, fit_from
 from textmodels.predictions import PROJECTION_SIZE
 from textmodels.verification import HOSTILE_TEXTS
 
@@ -45,7 +45,7 @@ def test_hostile_texts_are_scored_like_any_other(fitted):
 
 
 def test_a_text_without_tokens_has_no_unknown_share(fitted):
-    predictions = fitted.predictor.predict(["", "?!"])
+    predictions = fitted.predictor.predict(["", " \n"])
     assert predictions.tokens.tolist() == [0, 0]
     assert predictions.out_of_vocabulary.tolist() == [0, 0]
 
@@ -70,10 +70,13 @@ def test_every_effective_parameter_is_named(fitted, small_params):
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_three_labels_are_told_apart_and_progress_is_reported(family, reviews, small_params):
+def test_three_labels_are_told_apart_and_progress_is_reported(
+    family, reviews, small_params, pretrained
+):
     texts, labels = reviews(240, ("positive", "negative", "neutral"))
     lines = []
-    fitted = fit_family(family, texts, labels, small_params[family], 3, lines.append)
+    start = Start(family, pretrained)
+    fitted = fit_from(start, texts, labels, small_params[family], 3, lines.append)
     predictions = fitted.predictor.predict(texts)
     assert lines
     assert all(line.startswith(f"{family}: ") for line in lines)
@@ -83,9 +86,10 @@ def test_three_labels_are_told_apart_and_progress_is_reported(family, reviews, s
     assert np.mean([one == other for one, other in zip(found, labels, strict=True)]) > 0.9
 
 
-def test_the_same_seed_gives_the_same_bytes(fitted, reviews, small_params):
+def test_the_same_seed_gives_the_same_bytes(fitted, reviews, small_params, pretrained):
     texts, labels = reviews(300, ("negative", "positive"))
-    again = fit_family(fitted.family, texts, labels, small_params[fitted.family], seed=3)
+    params = small_params[fitted.family]
+    again = fit_from(Start(fitted.family, pretrained), texts, labels, params, seed=3)
     family = FAMILIES[fitted.family]
     assert family.pack(again.predictor) == family.pack(fitted.predictor)
 
@@ -102,7 +106,9 @@ def test_the_same_seed_gives_the_same_bytes(fitted, reviews, small_params):
         ("keras_embedding", {"epochs": 0}, "epochs is 0, but must be above 0"),
         ("keras_embedding", {"epochs": True}, "epochs is True, but must be a int"),
         ("keras_embedding", {"validation_share": 1.0}, "validation_share must be below 1"),
-        ("keras", {}, "family 'keras' is not one of keras_embedding, tfidf_linear"),
+        ("keras", {}, "family 'keras' is not one of keras_embedding, tfidf_linear, transformer"),
+        ("transformer_encoder", {"precision": "int4"}, "precision is 'int4', not float32 or int8"),
+        ("transformer_encoder", {}, "the pretrained files are no BERT encoder's"),
     ],
 )
 def test_a_wrong_parameter_is_named(family, params, message, reviews):
@@ -122,8 +128,9 @@ def test_texts_and_labels_must_match():
 
 def test_naming_the_families_imports_no_engine():
     script = (
-        "import sys, textmodels.artifacts, textmodels.families; "
-        "print(sorted({'sklearn', 'skops', 'keras', 'tensorflow'} & sys.modules.keys()))"
+        "import sys, textmodels.artifacts, textmodels.families; engines = "
+        "{'sklearn', 'skops', 'keras', 'tensorflow', 'onnx', 'onnxruntime', 'tokenizers'}; "
+        "print(sorted(engines & sys.modules.keys()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
@@ -133,7 +140,11 @@ def test_naming_the_families_imports_no_engine():
 
 @pytest.mark.parametrize(
     ("family", "module", "engine"),
-    [("tfidf_linear", "sklearn", "scikit-learn"), ("keras_embedding", "keras", "tensorflow-cpu")],
+    [
+        ("tfidf_linear", "sklearn", "scikit-learn"),
+        ("keras_embedding", "keras", "tensorflow-cpu"),
+        ("transformer_encoder", "onnx", "onnx"),
+    ],
 )
 def test_a_family_whose_engine_is_not_installed_says_what_to_install(family, module, engine):
     script = (

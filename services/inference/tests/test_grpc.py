@@ -166,7 +166,7 @@ def test_calls_are_counted_and_named(play):
 
 def test_a_fault_does_not_tell_its_words(play):
     async def acts(client, life):
-        life.serving.queue._predictor = object()
+        life.serving.queue._passes = object()
         return await client.refusal("ModelInfer", infer(TEXT))
 
     code, said = play(acts)

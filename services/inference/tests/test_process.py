@@ -101,7 +101,7 @@ def test_a_version_that_needs_scikit_learn_is_refused_where_it_is_not_installed(
     status, said = end_of(start_process(artifact=pipeline_artifact))
 
     assert status == 1
-    assert "has no compiled form, and scikit-learn, which it needs, is not installed here" in said
+    assert "needs scikit-learn to be scored, which is not installed here" in said
     assert "the image whose tag ends in -sklearn" in said
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from lifecycle.documents import DocumentRefused, Fields
 from textmodels.families import FAMILIES
+from training_jobs.dataset.sources import PackageMember, read_package
 from training_jobs.names import is_model_name
 from training_jobs.refusals import JobRefused
 
@@ -23,6 +24,8 @@ class Recipe:
     family: str
     params: Mapping[str, Any]
     prompt: str | None = None
+    pretrained: PackageMember | None = None
+    """The folder, in a package, of the model that the family starts from."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,10 @@ def _read_recipe(fields: Fields) -> Recipe:
     name = fields.text("name")
     family = fields.choice("family", set(FAMILIES), name)
     prompt = fields.text("prompt") if fields.has("prompt") else None
-    recipe = Recipe(name, family, fields.mapping("params", {}), prompt)
+    params, pretrained = fields.mapping("params", {}), None
+    if FAMILIES[family].PRETRAINED_FILE_NAMES:
+        package = fields.section("pretrained")
+        pretrained = read_package(package)
+        package.close()
     fields.close()
-    return recipe
+    return Recipe(name, family, params, prompt, pretrained)

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sklearn.metrics import classification_report
 from lifecycle.digests import NO_CONTENT
 from lifecycle.prompts import Prompt
 from textmodels.artifacts import Manifest, save_artifact
-from textmodels.families import EngineMissing, Fitted, fit_family
+from textmodels.families import EngineMissing, Fitted, Start, fit_from
 from textmodels.verification import VerificationError
 from training_jobs.dataset.prepared import TEST, Lock
 from training_jobs.dataset.rows import Rows
@@ -35,6 +35,13 @@ ARTIFACT_PATH = "model"
 NO_PROMPT = "none"
 """Prompt version of a model that is not prompted."""
 
+_WAYS = {
+    "onnx": "use the image whose tag ends in -encoder, or install isogloss-training-jobs[encoder]",
+    "tensorflow-cpu": "use the image whose tag has no ending, or install "
+    "isogloss-training-jobs[tensorflow]",
+}
+"""How to come by what trains a family, where it is no dependency of every job."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -50,6 +57,8 @@ class Request:
     first_rows: int | None = None
     prompt: Prompt | None = None
     keep_in: Path | None = None
+    pretrained: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that the recipe's `pretrained` names."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +108,16 @@ def _fit(request: Request, data: PreparedData, tell: Tell) -> Fitted:
     # A flipped label is the next one; with two labels, the other one.
     shift = 1 if request.flip_labels else 0
     labels = [names[(label + shift) % len(names)] for label in rows.labels]
-    recipe = request.recipe
+    recipe, seed = request.recipe, request.plan.seed
+    start = Start(recipe.family, request.pretrained)
     try:
-        return fit_family(recipe.family, rows.texts, labels, recipe.params, request.plan.seed, tell)
+        return fit_from(start, rows.texts, labels, recipe.params, seed, tell)
     except (ValueError, VerificationError) as error:
         raise JobRefused(f"{recipe.name} cannot be trained: {error}") from error
     except EngineMissing as missing:
         raise JobRefused(
-            f"{recipe.name} is trained with {missing.engine}, which is not installed here: use the "
-            "image whose tag has no -sklearn, or install isogloss-training-jobs[tensorflow]"
+            f"{recipe.name} is trained with {missing.engine}, which is not installed here: "
+            f"{_WAYS[missing.engine]}"
         ) from missing
 
 
@@ -190,6 +200,8 @@ def _prompt_version(request: Request) -> dict[str, str]:
 def _params(fitted: Fitted, request: Request, data: PreparedData) -> dict[str, str]:
     rows = len(range(len(data.train))[: request.first_rows])
     params = {"engine_family": fitted.family, "training_rows": rows, **fitted.params}
+    if request.recipe.pretrained is not None:
+        params["pretrained"] = request.recipe.pretrained.requirement
     return {key: str(value) for key, value in params.items()}
 
 

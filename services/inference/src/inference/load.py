@@ -22,6 +22,8 @@ from textmodels.predictions import Predictor
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 15.0
+# The image's tag, and the package's extra, that has an engine.
+_EXTRAS = {"onnxruntime": "encoder", "scikit-learn": "sklearn"}
 _PROBE = "This is one text, scored before any other."
 
 _T = TypeVar("_T")
@@ -77,9 +79,9 @@ def load_version(source: ArtifactSource) -> LoadedVersion:
         raise ArtifactRefused(f"{source.digest} cannot be loaded: {error}") from error
     except EngineMissing as missing:
         raise ArtifactRefused(
-            f"{source.digest} has no compiled form, and {missing.engine}, which it needs, is not "
-            "installed here: serve it with the image whose tag ends in -sklearn, or install "
-            "isogloss-inference[sklearn]"
+            f"{source.digest} needs {missing.engine} to be scored, which is not installed here: "
+            f"serve it with the image whose tag ends in -{_EXTRAS[missing.engine]}, or install "
+            f"isogloss-inference[{_EXTRAS[missing.engine]}]"
         ) from missing
     scores = predictor.predict([_PROBE]).scores
     if scores.shape != (1, len(manifest.labels)) or not np.isfinite(scores).all():

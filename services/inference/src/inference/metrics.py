@@ -28,6 +28,8 @@ Outcome = Literal["ok", "rejected", "error", "overloaded"]
 
 _PREFIX = "isogloss_inference"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_TOKENS = (16, 32, 64, 128, 192, 256, 512)
 
 
 CELLS = 256
@@ -101,10 +103,10 @@ class Histogram:
         """Return how many observations were above one of the edges."""
         return sum(self._counts()[bisect_left(self._edges, edge) + 1 :])
 
-    def observe(self, seconds: float) -> None:
+    def observe(self, value: float) -> None:
         """Count one observation in the first bucket whose edge is not below it."""
-        self._array[self._start + bisect_left(self._edges, seconds)] += 1
-        self._array[self._sum] += seconds
+        self._array[self._start + bisect_left(self._edges, value)] += 1
+        self._array[self._sum] += value
 
     def render(self, name: str, said: str) -> Metric:
         """Return the histogram as it stands, cumulative as Prometheus wants it."""
@@ -137,6 +139,8 @@ class Metrics(Collector):
         self._objective = slo_milliseconds / 1000
         self.request_seconds = Histogram(cells, [*_SECONDS, self._objective])
         self.queue_seconds = Histogram(cells, _SECONDS)
+        self.batch_texts = Histogram(cells, _TEXTS)
+        self.batch_tokens = Histogram(cells, _TOKENS)
         self.in_flight = Tally(cells)
         self.texts = Tally(cells)
         self.tokens = Tally(cells)
@@ -153,6 +157,12 @@ class Metrics(Collector):
         """Say which version is served, once it is loaded."""
         self._version = {"model": model, "version": digest, "family": family}
 
+    def observe_pass(self, texts: int, tokens: int) -> None:
+        """Count one pass of the scorer; `tokens` with the padding, 0 where nothing is padded."""
+        self.batch_texts.observe(texts)
+        if tokens:
+            self.batch_tokens.observe(tokens)
+
     def collect(self) -> Iterator[Metric]:
         """Render every series; called on each scrape."""
         yield self._requests()
@@ -165,6 +175,10 @@ class Metrics(Collector):
         yield CounterMetricFamily(f"{_PREFIX}_slow_requests", said, slow)
         said = "Time a request waited for the scorer, of requests that went through its queue"
         yield self.queue_seconds.render(f"{_PREFIX}_queue_seconds", said)
+        said = "Texts scored in one pass, of those that went through the scorer's queue"
+        yield self.batch_texts.render(f"{_PREFIX}_batch_texts", said)
+        said = "Tokens of one pass, padding included, of models that pad texts to each other"
+        yield self.batch_tokens.render(f"{_PREFIX}_batch_tokens", said)
         said = "Requests for predictions that have arrived and are not answered"
         yield GaugeMetricFamily(f"{_PREFIX}_in_flight", said, self.in_flight.value)
         yield CounterMetricFamily(f"{_PREFIX}_texts", "Texts scored", self.texts.value)

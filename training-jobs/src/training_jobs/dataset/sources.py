@@ -62,11 +62,21 @@ def read_source(fields: Fields) -> Source:
     kind = fields.choice("kind", {"package", "csv"})
     source = Source(
         name=fields.text("name"),
-        origin=_read_package(fields) if kind == "package" else LocalFile(Path(fields.text("path"))),
+        origin=read_package(fields) if kind == "package" else LocalFile(Path(fields.text("path"))),
         layout=_read_layout(fields),
     )
     fields.close()
     return source
+
+
+def read_package(fields: Fields) -> PackageMember:
+    """Read what names a member of a package."""
+    return PackageMember(
+        requirement=_matching(fields, "requirement", _REQUIREMENT, "name==version"),
+        sha256=_matching(fields, "sha256", _SHA256, "64 hex digits"),
+        form=fields.choice("form", {"wheel", "sdist"}, "wheel"),
+        member=fields.texts("member"),
+    )
 
 
 def describe(source: Source) -> str:
@@ -78,15 +88,6 @@ def describe(source: Source) -> str:
             return str(path)
         case _:
             assert_never(source.origin)
-
-
-def _read_package(fields: Fields) -> PackageMember:
-    return PackageMember(
-        requirement=_matching(fields, "requirement", _REQUIREMENT, "name==version"),
-        sha256=_matching(fields, "sha256", _SHA256, "64 hex digits"),
-        form=fields.choice("form", {"wheel", "sdist"}, "wheel"),
-        member=fields.texts("member"),
-    )
 
 
 def _read_layout(fields: Fields) -> Layout:

@@ -1,24 +1,43 @@
 """The families of models, and the one way to fit any of them.
 
-A family's engine (scikit-learn, Keras) is imported when it is used, never before: the
-process that serves a Keras model imports neither.
+A family's engine (scikit-learn, Keras, ONNX Runtime) is imported when it is used, never before: the
+process that serves a Keras model imports none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from textmodels.families import keras_embedding, tfidf_linear
+from textmodels.families import keras_embedding, tfidf_linear, transformer_encoder
 from textmodels.families.contract import EngineMissing, Family, Fitted, Training
 
-__all__ = ["FAMILIES", "EngineMissing", "Family", "Fitted", "Training", "fit_family"]
+__all__ = [
+    "FAMILIES",
+    "EngineMissing",
+    "Family",
+    "Fitted",
+    "Start",
+    "Training",
+    "fit_family",
+    "fit_from",
+]
 
 FAMILIES: Mapping[str, Family] = {
     "keras_embedding": keras_embedding,
     "tfidf_linear": tfidf_linear,
+    "transformer_encoder": transformer_encoder,
 }
 
 # Keras takes no larger seed.
 _SEED_LIMIT = 2**32
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a model is made from: a family, and the files of a pretrained model if it needs one."""
+
+    family: str
+    pretrained: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def fit_family(  # noqa: PLR0913, PLR0917 - a training configuration, field by field
@@ -29,18 +48,30 @@ def fit_family(  # noqa: PLR0913, PLR0917 - a training configuration, field by f
     seed: int,
     progress: Callable[[str], None] | None = None,
 ) -> Fitted:
-    """Fit a model of the named family on labelled texts.
+    """Fit a model of the named family, which starts from nothing; as `fit_from` otherwise."""
+    return fit_from(Start(family), texts, labels, params, seed, progress)
 
-    The same texts, params and seed give the same model on the same machine. Raises ValueError
-    when an argument is out of range, EngineMissing when the family's engine is not installed,
-    VerificationError when the serving form does not score as the engine does.
+
+def fit_from(  # noqa: PLR0913, PLR0917 - a training configuration, field by field
+    start: Start,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    params: Mapping[str, Any],
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+) -> Fitted:
+    """Fit a model on labelled texts.
+
+    The same start, texts, params and seed give the same model on the same machine. Raises
+    ValueError when an argument is out of range, EngineMissing when the family's engine is not
+    installed, VerificationError when the serving form does not score as the engine does.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family {family!r} is not one of {', '.join(sorted(FAMILIES))}")
+    if start.family not in FAMILIES:
+        raise ValueError(f"family {start.family!r} is not one of {', '.join(sorted(FAMILIES))}")
     if not 0 <= seed < _SEED_LIMIT:
         raise ValueError(f"seed {seed} is not between 0 and {_SEED_LIMIT - 1}")
     training = _to_training(texts, labels, seed, progress or _say_nothing)
-    return FAMILIES[family].fit(training, params)
+    return FAMILIES[start.family].fit(replace(training, pretrained=start.pretrained), params)
 
 
 def _to_training(

@@ -5,7 +5,7 @@ A family is a module: to add one, write it and name it in `textmodels.families.F
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from textmodels.manifests import Manifest
@@ -42,6 +42,8 @@ class Training:
     """Fixes every random choice."""
     report: Callable[[str], None]
     """Told, in a line, what is being done."""
+    pretrained: Mapping[str, bytes] = field(default_factory=dict)
+    """The files of the model to start from, by name; none for a family that learns from nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Family(Protocol):
     """The files of its artifacts: all of them, always."""
     OPTIONAL_FILE_NAMES: frozenset[str]
     """Files that an artifact may have beside these."""
+    PRETRAINED_FILE_NAMES: frozenset[str]
+    """The files of the model that training starts from, if it starts from one."""
 
     def fit(self, training: Training, params: Mapping[str, Any]) -> Fitted:
         """Build a model; ValueError when a parameter is unknown or out of range, EngineMissing."""

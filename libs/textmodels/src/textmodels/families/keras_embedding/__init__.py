@@ -10,9 +10,10 @@ from typing import Any
 from textmodels.families.contract import Fitted, Training, engine_needed
 from textmodels.families.keras_embedding.files import FILE_NAMES, pack, unpack
 
-__all__ = ["FILE_NAMES", "OPTIONAL_FILE_NAMES", "fit", "pack", "unpack"]
+__all__ = ["FILE_NAMES", "OPTIONAL_FILE_NAMES", "PRETRAINED_FILE_NAMES", "fit", "pack", "unpack"]
 
 OPTIONAL_FILE_NAMES: frozenset[str] = frozenset()
+PRETRAINED_FILE_NAMES: frozenset[str] = frozenset()
 
 
 def fit(training: Training, params: Mapping[str, Any]) -> Fitted:

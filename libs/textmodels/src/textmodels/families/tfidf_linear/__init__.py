@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE_NAMES = frozenset({"model.skops", "vocabulary.json"})
 OPTIONAL_FILE_NAMES = frozenset({TABLES_NAME})
+PRETRAINED_FILE_NAMES: frozenset[str] = frozenset()
 
 
 def fit(training: Training, params: Mapping[str, Any]) -> Fitted:
