@@ -270,7 +270,7 @@ class TestContents:
     }
 
     def register(self, world, make, run_id, **lineage):
-        files = {"model.skops": run_id.encode(), "vocabulary.json": b"{}"}
+        files = {"model.skops": make.a_skops(run_id.encode()), "vocabulary.json": b"{}"}
         whole = {**make.LINEAGE, "run_id": run_id, **lineage}
         manifest = make.a_manifest(run_id, files, lineage=whole)
         tags = {k: whole[k] for k in ("dataset_version", "prompt_version", "commit")}
