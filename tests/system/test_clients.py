@@ -86,10 +86,10 @@ def test_kserve_asks_for_explanations(told):
     assert told["v1"]["explanations"][0]["features"]
 
 
-def test_kserve_speaks_the_open_inference_protocol(told, artifact):
+def test_kserve_speaks_the_open_inference_protocol(told):
     v2 = told["v2"]
     assert (v2["live"], v2["ready"], v2["model ready"]) == (True, True, True)
-    assert (v2["all"]["id"], v2["all"]["version"]) == ("42", read_manifest(artifact).digest)
+    assert v2["all"]["id"] == "42"  # over REST its client drops the version
     assert v2["all"]["outputs"]["label"] == LABELS
     assert len(v2["all"]["outputs"]["scores"]) == 4
     assert v2["label"]["outputs"] == {"label": LABELS}
@@ -99,9 +99,10 @@ def test_kserve_is_told_that_there_are_no_binary_tensors(told):
     assert told["v2"]["binary"] == 415
 
 
-def test_kserve_speaks_grpc_and_gets_the_same_answers(told):
+def test_kserve_speaks_grpc_and_gets_the_same_answers(told, artifact):
     grpc = told["grpc"]
     assert (grpc["live"], grpc["ready"], grpc["model ready"]) == (True, True, True)
+    assert (grpc["all"]["id"], grpc["all"]["version"]) == ("42", read_manifest(artifact).digest)
     assert grpc["all"]["outputs"]["label"] == LABELS
     assert grpc["all"]["outputs"]["scores"] == pytest.approx(told["v2"]["all"]["outputs"]["scores"])
     assert grpc["raw"] == grpc["all"]

@@ -93,16 +93,20 @@ def test_the_answer_is_that_of_rest(play, digest, started):
     assert json.loads(scores.parameters["labels"].string_param) == ["negative", "positive"]
 
 
-def test_raw_contents_are_taken_and_outputs_chosen(play):
+def test_raw_contents_are_taken_and_given_and_outputs_chosen(play):
     async def acts(client, _life):
         message = infer("", "", raw=packed(TEXT.encode(), b"a bad film"))
         message.inputs[0].parameters["binary_data_size"].int64_param = 40  # as KServe's client says
+        both = await client.call("ModelInfer", message)
         message.outputs.add(name="label")
-        return await client.call("ModelInfer", message)
+        return both, await client.call("ModelInfer", message)
 
-    (label,) = play(acts).outputs
+    both, one = play(acts)
 
-    assert list(label.contents.bytes_contents) == [b"positive", b"negative"]
+    label, scores = both.raw_output_contents
+    assert label == packed(b"positive", b"negative")
+    assert struct.unpack("<4f", scores)[1] > 0.5
+    assert list(one.raw_output_contents) == [label]
 
 
 def test_server_and_model_tell_of_themselves(play, digest):

@@ -11,7 +11,7 @@ import grpc
 from inference.dialects import Dialect
 from inference.envelope import REQUEST_ID, SLICE_HEADER, name_request
 from inference.oip_grpc.messages import METHODS, SERVICE, make_messages
-from inference.oip_grpc.tensors import make_render, read_infer
+from inference.oip_grpc.tensors import make_render, pack_raw, read_infer
 from inference.predict import Desk
 from inference.reception import Call, Reception
 from inference.routes import describe_model, describe_server
@@ -160,7 +160,8 @@ class _Calls:
             gone=_never,  # a caller that goes cancels the call
         )
         version = request.model_version or None
-        return await self._parts.reception.answer(call, request.model_name, version)
+        answered = await self._parts.reception.answer(call, request.model_name, version)
+        return pack_raw(answered) if request.raw_input_contents else answered
 
 
 async def _never() -> None:

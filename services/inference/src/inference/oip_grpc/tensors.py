@@ -1,7 +1,7 @@
 """A ModelInfer request becomes the same body as over REST, and the answer becomes a message.
 
 So both are understood, refused and answered alike. Texts are taken as `bytes_contents` or as
-`raw_input_contents`; answers are given as contents.
+`raw_input_contents`, and the answer is given in the same way.
 """
 
 import struct
@@ -74,6 +74,20 @@ def split_raw(packed: bytes) -> Iterator[bytes]:
         if at > len(packed):
             raise _invalid("raw_input_contents ends within an element")
         yield packed[start:at]
+
+
+def pack_raw(answer: Any) -> Any:
+    """Move an answer's contents to where callers look who sent theirs raw."""
+    for output in answer.outputs:
+        if output.datatype == "BYTES":
+            elements = output.contents.bytes_contents
+            packed = b"".join(_LENGTH.pack(len(each)) + each for each in elements)
+        else:
+            numbers = output.contents.fp32_contents
+            packed = struct.pack(f"<{len(numbers)}f", *numbers)
+        answer.raw_output_contents.append(packed)
+        output.ClearField("contents")
+    return answer
 
 
 def _texts(elements: Iterator[bytes]) -> list[str]:
