@@ -5,9 +5,10 @@ waits are rows of plain values. A batch is one msgpack object with an array per 
 500 rows and 256 kB.
 """
 
-import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b, sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -41,7 +42,7 @@ Row = tuple[Any, ...]
 """What is reported about one text, or about a request without predictions: a value a column."""
 
 _SCHEMA = 1
-_FINGERPRINT_HEX_DIGITS = 32
+_FINGERPRINT_BYTES = 16
 _PROJECTION_BYTES = 2 * PROJECTION_SIZE
 _NO_PREDICTION: Row = (-1, [], 0, 0.0, False, bytes(_PROJECTION_BYTES))
 _encode = msgspec.msgpack.Encoder().encode
@@ -113,8 +114,15 @@ class BatchWriter:
         )
 
     def _fingerprint(self, text: str) -> str:
-        mac = hmac.digest(self.fingerprint_key, text.encode(), "sha256")
-        return mac.hex()[:_FINGERPRINT_HEX_DIGITS] if text else ""
+        if not text:
+            return ""
+        # A keyed BLAKE2b is a MAC by itself (RFC 7693), at a fifth of the time of OpenSSL's HMAC.
+        mac = blake2b(text.encode(), key=self._key, digest_size=_FINGERPRINT_BYTES)
+        return mac.hexdigest()
+
+    @cached_property
+    def _key(self) -> bytes:
+        return sha256(self.fingerprint_key).digest()  # it takes 64 bytes at most
 
     def _pack(self, rows: Sequence[Row]) -> bytes:
         columns: dict[str, Any] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
