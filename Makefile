@@ -57,6 +57,10 @@ bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
 bench-gates: setup ## how often the offline Gate is wrong, and what its bootstrap costs
 	@$(BIN)/python benchmarks/gates.py $(ARGS)
 
+bench-registry: setup ## what resolving a version and its 304 cost on one core, MLflow's alias beside it
+	@$(BIN)/python benchmarks/registry.py $(ARGS)
+
+.PHONY: bench-registry
 bench-ledger: setup ## conflicting promotions, and a kill at every write, on SQLite and PostgreSQL
 	@$(BIN)/python benchmarks/ledger.py $(ARGS)
 
