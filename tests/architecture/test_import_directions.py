@@ -43,6 +43,8 @@ THIRD_PARTY = {
         "aiohttp",
         "cryptography",
         "fastapi",
+        "httpx",
+        "joserfc",
         "kubernetes",
         "prometheus_client",
         "pydantic",
@@ -74,6 +76,7 @@ THIRD_PARTY = {
         "prometheus_client",
         "pydantic",
         "sqlalchemy",
+        "starlette",
         "yaml",
     },
     "drift_monitor": {

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from drift_monitor.metrics import Metrics as DriftMonitorMetrics
 from inference.metrics import Metrics as InferenceMetrics
-from registry_proxy.metrics import EventMetrics, RegistryMetrics
+from registry_proxy.metrics import DoorMetrics, EventMetrics, RegistryMetrics
 from rollout_controller.metrics import Meters
 
 MONITORING = Path(__file__).resolve().parents[2] / "monitoring"
@@ -55,6 +55,7 @@ def exported():
     inference.observe_version("sentiment", "sha256:0", "tfidf_linear")
     registry_proxy = RegistryMetrics()
     EventMetrics(registry_proxy.registry)
+    DoorMetrics(registry_proxy.registry)
     others = (DriftMonitorMetrics(10), registry_proxy, Meters())
     found = {"up": set()}
     for registry in (inference.registry, *(each.registry for each in others)):

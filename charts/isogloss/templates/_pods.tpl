@@ -122,6 +122,16 @@ livenessProbe:
 - {name: {{ $prefix }}_CALLERS, value: kubernetes}
 - {name: {{ $prefix }}_CALLERS_AUDIENCE, value: {{ $.Values.tokens.audience | quote }}}
 - {name: {{ $prefix }}_NAMESPACE, value: {{ $.Release.Namespace }}}
+{{- with $.Values.issuer }}
+{{- if .url }}
+- {name: {{ $prefix }}_CALLERS_ISSUER, value: {{ .url | quote }}}
+{{- if .keys }}
+- {name: {{ $prefix }}_CALLERS_ISSUER_KEYS, value: {{ .keys | quote }}}
+{{- end }}
+- {name: {{ $prefix }}_CALLERS_ISSUER_ROLES, value: {{ .roles | toJson | quote }}}
+- {name: {{ $prefix }}_CALLERS_ISSUER_ALGORITHMS, value: {{ join "," .algorithms | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* (list $ component port): a service's Service. */}}

@@ -21,6 +21,7 @@ def _load(name):
 
 CallersSuite = _load("callers_suite").CallersSuite
 ApiServer = _load("api_server").ApiServer
+Issuer = _load("issuer").Issuer
 
 
 class AppClient:
@@ -65,3 +66,10 @@ def api(api_server, run):
     opened = api_server.open()
     yield opened
     run(opened.close())
+
+
+@pytest.fixture
+def issuer():
+    started = Issuer().start()
+    yield started
+    started.stop()

@@ -3,6 +3,7 @@ import pytest
 from servicekit.callers import TokenFile
 from servicekit.callers_settings import CallersSettings, open_callers
 from servicekit.kubernetes_callers import KubernetesCallers
+from servicekit.oidc_callers import EitherCallers, OidcCallers
 from servicekit.settings import load_settings
 
 
@@ -35,7 +36,8 @@ def test_in_a_cluster_the_callers_are_its_accounts(settings, api):
 
 
 @pytest.mark.parametrize(
-    ("callers", "named"), [("file", "CALLERS_FILE"), ("kubernetes", "NAMESPACE")]
+    ("callers", "named"),
+    [("file", "CALLERS_FILE"), ("kubernetes", "NAMESPACE"), ("issuer", "CALLERS_ISSUER")],
 )
 def test_what_the_kind_of_callers_needs_is_asked_for(settings, capsys, callers, named):
     with pytest.raises(SystemExit):
@@ -44,3 +46,36 @@ def test_what_the_kind_of_callers_needs_is_asked_for(settings, capsys, callers, 
     said = capsys.readouterr().err
     assert f"ISOGLOSS_GREETER_{named} is not set, but needed with " in said
     assert f"ISOGLOSS_GREETER_CALLERS={callers}" in said
+
+
+def test_an_issuers_callers_may_be_the_only_ones_or_beside_others(settings, tmp_path):
+    path = tmp_path / "callers.json"
+    path.write_text('{"callers": []}')
+    path.chmod(0o600)
+    issuer = {"CALLERS_ISSUER": "https://issuer.example"}
+
+    only = open_callers(settings(CALLERS="issuer", **issuer), None)
+    both = open_callers(settings(CALLERS="file", CALLERS_FILE=str(path), **issuer), None)
+
+    assert isinstance(only, OidcCallers)
+    assert isinstance(both, EitherCallers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALLERS_ISSUER", "http://issuer.example"),
+        ("CALLERS_ISSUER", "issuer"),
+        ("CALLERS_ISSUER_ROLES", '{"leads": ["operator"]}'),
+        ("CALLERS_ISSUER_ROLES", '{"groups=leads": ["king"]}'),
+        ("CALLERS_ISSUER_ROLES", "leads"),
+        ("CALLERS_ISSUER_ALGORITHMS", "HS256"),
+        ("CALLERS_ISSUER_ALGORITHMS", "none"),
+        ("CALLERS_ISSUER_ALGORITHMS", ""),
+    ],
+)
+def test_what_would_let_anybody_in_stops_the_start(settings, capsys, name, value):
+    with pytest.raises(SystemExit):
+        settings(CALLERS="issuer", **{"CALLERS_ISSUER": "https://issuer.example", name: value})
+
+    assert f"ISOGLOSS_GREETER_{name} is " in capsys.readouterr().err

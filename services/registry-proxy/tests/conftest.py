@@ -45,6 +45,7 @@ bucket_server = _load("registry_proxy_bucket_server", HERE / "bucket_server.py")
 # One small Kubernetes API server for all members' tests, so that they agree on how it answers.
 _API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
 ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer
+_load("registry_proxy_issuer", _API_SERVER.with_name("issuer.py"))
 
 API = "/api/2.0/mlflow"
 START = 1_700_000_000.0
@@ -275,12 +276,20 @@ class World:
         assert answer.json()["advanced"], answer.text
         return digest
 
+    def add_caller(self, name, *roles, token=None):
+        """Let somebody else in, or make the bearer of a token somebody else."""
+        self.tokens.setdefault(name, token or f"token of {name}")
+        entry = {"name": name, "roles": roles, "sha256": fakes.hashed(self.tokens[name])}
+        others = [each for each in self.callers if each["sha256"] != entry["sha256"]]
+        self.callers = [*others, entry]
+        self._write("callers.json", {"callers": self.callers})
+
     def _write_settings(self):
-        callers = [
+        self.callers = [
             {"name": f"the {role}", "roles": [role], "sha256": fakes.hashed(token)}
             for role, token in self.tokens.items()
         ]
-        self._write("callers.json", {"callers": callers})
+        self._write("callers.json", {"callers": self.callers})
         keys = [{"role": r, "public": s.public_text} for r, s in self.signers.items()]
         self._write("trust.json", {"keys": keys})
         return RegistryProxySettings(
@@ -435,8 +444,8 @@ class Process:
     def __init__(self, world, environment=None, **settings):
         self.url = f"http://127.0.0.1:{settings['port']}"
         self.log = world.folder / "log"
-        values = world.settings.model_dump(exclude_none=True) | settings
-        names = {f"ISOGLOSS_REGISTRY_PROXY_{k.upper()}": str(v) for k, v in values.items()}
+        values = world.settings.model_dump(mode="json", exclude_none=True) | settings
+        names = {f"ISOGLOSS_REGISTRY_PROXY_{k.upper()}": _text(v) for k, v in values.items()}
         with self.log.open("w") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "registry_proxy"],
@@ -473,6 +482,10 @@ def launch(empty_world):
     yield start
     for process in started:
         process.kill()
+
+
+def _text(value):
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def free_port():

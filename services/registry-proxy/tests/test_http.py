@@ -8,6 +8,7 @@ WRITES = [
     ("POST", "/v1/models/sentiment/evidence", {"gate", "drift-monitor", "rollout-controller"}),
     ("POST", "/v1/models/sentiment/waivers", {"operator"}),
     ("POST", "/v1/models/sentiment/transitions", {"operator"}),
+    ("POST", "/v1/models/sentiment/approvals", {"operator"}),
     ("POST", "/v1/models/sentiment/rollouts", {"rollout-controller"}),
     ("POST", "/v1/models/sentiment/rollouts/r1/advance", {"rollout-controller"}),
     ("POST", "/v1/models/sentiment/rollouts/r1/pause", {"rollout-controller"}),

@@ -1,4 +1,4 @@
-"""The two sides meet in app.py only; each may become a service of its own."""
+"""The sides meet in app.py and the adapters only; each may become a service of its own."""
 
 import ast
 from itertools import permutations
@@ -11,7 +11,7 @@ import registry_proxy
 ROOT = Path(registry_proxy.__file__).parent
 
 
-SIDES = ("ledger", "artifacts", "events")
+SIDES = ("ledger", "artifacts", "events", "door")
 
 
 @pytest.mark.parametrize(("side", "other"), list(permutations(SIDES, 2)))

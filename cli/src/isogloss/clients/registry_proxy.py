@@ -61,6 +61,12 @@ class RegistryProxy:
         """Record a waiver."""
         return self._service.post(f"/v1/models/{model}/waivers", asdict(waiver))
 
+    def approve(self, model: str, reference: str, move: str | None, reason: str) -> Any:
+        """Record an approval of a version's move, by default the next one forward."""
+        digest = self.version(model, reference)["digest"]
+        body = {"digest": digest, "move": move or self.why(model, reference)["move"]}
+        return self._service.post(f"/v1/models/{model}/approvals", {**body, "reason": reason})
+
     def history(self, model: str) -> list[Any]:
         """Return a model's ledger entries, oldest first."""
         return list(self._service.get(f"/v1/models/{model}/history")["entries"])

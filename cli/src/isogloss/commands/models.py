@@ -133,6 +133,21 @@ def waive(
     say(f"waived {gate} on {move} for version {version} of {model}: {answer['evidence']}")
 
 
+@commands.command(epilog="Example: isogloss models approve sentiment 3 --reason 'read the report'")
+def approve(
+    ctx: typer.Context,
+    model: str,
+    version: VersionArgument,
+    reason: Annotated[str, typer.Option(help="Why; it stays in the ledger.")],
+    move: Annotated[str | None, typer.Option(help="The move; by default its next one.")] = None,
+) -> None:
+    """Approve a version's move where the policy asks people; who made it cannot."""
+    registry = ctx.with_resource(target_of(ctx).connect()).registry
+    answer = registry.approve(model, version, move, reason)
+    given = ", ".join(answer["approvers"])
+    say(f"version {version} of {model}: {len(answer['approvers'])} of {answer['needed']} ({given})")
+
+
 _COLUMNS = ("model", "version", "stage", "digest", "family", "registered")
 
 

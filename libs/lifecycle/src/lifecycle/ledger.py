@@ -22,6 +22,7 @@ class EntryKind(StrEnum):
     REGISTERED = "registered"
     EVIDENCE = "evidence"
     WAIVER = "waiver"
+    APPROVAL = "approval"
     TRANSITION = "transition"
     DENIED = "denied"
     ROLLOUT = "rollout"

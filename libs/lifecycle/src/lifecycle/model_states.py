@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, assert_never
 
+from lifecycle.approvals import AUTHOR_TAG, Approval
 from lifecycle.ledger import EntryKind, LedgerEntry
 from lifecycle.rollouts import Rollout, rollout_from_dict
 from lifecycle.stages import Stage
@@ -39,6 +40,14 @@ class VersionState:
     metadata: Mapping[str, Any]
     evidence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
+    registered_by: str = ""
+    approvals: tuple[Approval, ...] = ()
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Return who made it: who registered it, and who its run says made that."""
+        made = self.metadata.get("tags", {}).get(AUTHOR_TAG, "")
+        return frozenset({self.registered_by, str(made)} - {""})
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,8 @@ def apply_entry(state: ModelState, entry: LedgerEntry) -> ModelState:
             return _with_version(after, body["digest"], lambda v: _add_evidence(v, body))
         case EntryKind.WAIVER:
             return _with_version(after, body["digest"], lambda v: _add_waiver(v, entry))
+        case EntryKind.APPROVAL:
+            return _with_version(after, body["digest"], lambda v: _add_approval(v, entry))
         case EntryKind.TRANSITION:
             return _moved(after, body["digest"], Stage(body["after"]))
         case EntryKind.ROLLOUT | EntryKind.ROLLBACK:
@@ -118,6 +129,7 @@ def _version_from_dict(document: Mapping[str, Any]) -> VersionState:
             "stage": Stage(document["stage"]),
             "evidence": {kind: tuple(held) for kind, held in document["evidence"].items()},
             "waivers": tuple(Waiver(**waiver) for waiver in document["waivers"]),
+            "approvals": tuple(Approval(**each) for each in document.get("approvals", ())),
         }
     )
 
@@ -131,6 +143,7 @@ def _registered(entry: LedgerEntry) -> VersionState:
         registered_at=entry.time,
         lineage=body["lineage"],
         metadata=body["metadata"],
+        registered_by=entry.actor,
     )
 
 
@@ -152,8 +165,16 @@ def _add_waiver(version: VersionState, entry: LedgerEntry) -> VersionState:
     return replace(version, waivers=(*version.waivers, waiver))
 
 
+def _add_approval(version: VersionState, entry: LedgerEntry) -> VersionState:
+    body = entry.body
+    approval = Approval(body["move"], entry.actor, body["reason"], body["policy"])
+    return replace(version, approvals=(*version.approvals, approval))
+
+
 def _moved(state: ModelState, digest: str, stage: Stage) -> ModelState:
-    moved = _with_version(state, digest, lambda version: replace(version, stage=stage))
+    moved = _with_version(
+        state, digest, lambda version: replace(version, stage=stage, approvals=())
+    )
     if stage is not Stage.PRODUCTION:
         return moved
     return replace(moved, productions=(*state.productions, digest))

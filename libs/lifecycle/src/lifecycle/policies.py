@@ -8,6 +8,7 @@ What can be limited is named in `lifecycle.measures`; how its bounds follow from
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from lifecycle.approvals import GATE, ApprovalRule, read_approvals
 from lifecycle.behaviour import Behaviour, read_behaviour
 from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
@@ -95,6 +96,7 @@ class GatePolicy:
     waivers_allowed: bool
     gates: tuple[Gate, ...]
     behaviour: Behaviour | None = None
+    approvals: tuple[ApprovalRule, ...] = ()
 
     def guarding(self, move: str) -> tuple[Gate, ...]:
         """Return the Gates that guard `move` (`SHADOW->CANARY`), in the policy's order."""
@@ -115,6 +117,7 @@ def read_policy(document: object) -> GatePolicy:
             for index, item in enumerate(fields.items("gates"))
         ),
         behaviour=read_behaviour(fields.section("behaviour")) if fields.has("behaviour") else None,
+        approvals=read_approvals(fields.items("approvals", ()), GUARDABLE),
     )
     fields.close()
     _refuse_gaps(policy)
@@ -218,6 +221,8 @@ def _refuse_gaps(policy: GatePolicy) -> None:
     names = [gate.name for gate in policy.gates]
     if len(set(names)) != len(names):
         raise DocumentRefused("policy.gates has a name twice; every Gate needs its own")
+    if GATE in names:
+        raise DocumentRefused(f"policy.gates names a Gate {GATE!r}, which is people's; rename it")
     for move in sorted(GUARDABLE):
         if not policy.guarding(move):
             raise DocumentRefused(f"policy.gates has no Gate that guards {move}; add one")

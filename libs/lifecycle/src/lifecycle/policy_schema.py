@@ -37,8 +37,17 @@ def policy_schema() -> Schema:
                 },
                 "gates": _list(_gate(), "the Gates; every guardable move needs one"),
                 "behaviour": _behaviour(),
+                "approvals": _list(
+                    _mapping(
+                        {
+                            "move": {"enum": sorted(GUARDABLE), "description": "the move"},
+                            "count": _whole(1, 20, "how many people who did not make the version"),
+                        }
+                    ),
+                    "moves that people must approve, too",
+                ),
             },
-            optional=("waivers_allowed", "behaviour"),
+            optional=("waivers_allowed", "behaviour", "approvals"),
         ),
     }
 

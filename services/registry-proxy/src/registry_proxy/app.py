@@ -17,6 +17,7 @@ from lifecycle.ledger import LedgerEntry
 from registry_proxy.adapters.artifact_stores import EngineMissing, open_store
 from registry_proxy.adapters.ledger_database import LedgerDatabase, open_postgresql, open_sqlite
 from registry_proxy.adapters.mlflow import MlflowRuns
+from registry_proxy.adapters.open_door import OpenDoor, open_door
 from registry_proxy.adapters.receivers_file import ReceiversFile
 from registry_proxy.adapters.sql_ledger import SqlLedger
 from registry_proxy.adapters.sql_outbox import SqlOutbox
@@ -28,6 +29,7 @@ from registry_proxy.artifacts.collection_routes import collection_routes
 from registry_proxy.artifacts.ports import Runs
 from registry_proxy.artifacts.register import Admission
 from registry_proxy.artifacts.routes import artifact_routes, install_artifact_errors
+from registry_proxy.door.routes import UPLOADS, door_routes, install_door_errors
 from registry_proxy.events.keep_telling import Telling
 from registry_proxy.events.tell import Means, Pace, Told
 from registry_proxy.ledger.error_table import install_ledger_errors
@@ -37,8 +39,8 @@ from registry_proxy.ledger.record_version import VersionBook
 from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.rollout_routes import rollout_routes
 from registry_proxy.ledger.routes import ledger_routes
-from registry_proxy.metrics import CollectionMetrics, EventMetrics, RegistryMetrics
-from registry_proxy.middleware import BodyLimit, RequestCount
+from registry_proxy.metrics import CollectionMetrics, DoorMetrics, EventMetrics, RegistryMetrics
+from registry_proxy.middleware import BodyLimit, RequestCount, Scope
 from registry_proxy.settings import RegistryProxySettings
 from servicekit.callers import Callers, FileRefused
 from servicekit.callers_settings import connect, open_callers
@@ -79,6 +81,7 @@ class _Parts:
     cluster: "KubernetesApi | None"
     keeper: AdmittedKeeper | None
     telling: "_Telling | None"
+    door: OpenDoor
 
 
 @dataclass(frozen=True)
@@ -100,17 +103,24 @@ def build(
     parts = _open(settings, clock, open_runs)
     health = Health()
     _check_chain(parts, health)
-    app = FastAPI(title="isogloss registry-proxy", lifespan=_lifespan(parts, health), docs_url=None)
+    app = FastAPI(
+        title="isogloss registry-proxy",
+        lifespan=_lifespan(parts, health),
+        docs_url=None,
+        redoc_url=None,
+    )
     app.include_router(ledger_routes(parts.registry, parts.callers))
     app.include_router(rollout_routes(parts.registry, parts.callers))
     app.include_router(artifact_routes(parts.admission, parts.callers))
     observer = CollectionMetrics(parts.metrics.registry)
     app.include_router(collection_routes(parts.collector, parts.callers, observer))
+    app.include_router(door_routes(parts.door.door, parts.callers))
     install_problem_pages(app)
+    install_door_errors(app, parts.door.door.count_refusal)
     install_ledger_errors(app, parts.ledger)
     install_artifact_errors(app)
     install_pages(app, health, parts.metrics.registry)
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(BodyLimit, limit_of=_body_limits(settings))
     app.add_middleware(RequestCount, metrics=parts.metrics)
     return Service(app, health)
 
@@ -140,7 +150,9 @@ def _open(
     telling = _open_telling(settings.events_file, database, EventMetrics(metrics.registry), clock)
     if telling:
         observers.append(lambda _entries: telling.tellers.wake())
-    opened = (registry, admission, collector, cluster, keeper, telling)
+    door = open_door(settings, ledger, DoorMetrics(metrics.registry), clock)
+    observers.append(lambda _entries: door.aliases.wake())
+    opened = (registry, admission, collector, cluster, keeper, telling, door)
     return _Parts(lock, metrics, callers, database, ledger, *opened)
 
 
@@ -153,6 +165,14 @@ def _open_artifacts(settings: RegistryProxySettings) -> "ArtifactFiles | Artifac
     return store
 
 
+def _body_limits(settings: RegistryProxySettings) -> Callable[[Scope], int]:
+    def limit_of(scope: Scope) -> int:
+        uploads = scope["method"] == "PUT" and UPLOADS in scope["path"]
+        return settings.artifact_limit_bytes if uploads else settings.body_limit_bytes
+
+    return limit_of
+
+
 class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
     """Everybody who is told of new entries."""
 
@@ -162,7 +182,7 @@ class _Observers(list[Callable[[Sequence[LedgerEntry]], None]]):
 
 
 def _connect(settings: RegistryProxySettings) -> "KubernetesApi | None":
-    if settings.callers == "file" and settings.admitted_versions is None:
+    if settings.callers != "kubernetes" and settings.admitted_versions is None:
         return None
     return connect("isogloss-registry-proxy")
 
@@ -213,8 +233,8 @@ def _lifespan(
         yield
         for task in working:
             task.cancel()
-        if working:
-            await asyncio.wait(working)
+        await asyncio.wait(working)
+        await parts.door.mlflow.close()
         if parts.telling:
             await parts.telling.post.close()
         if parts.cluster:
@@ -227,6 +247,7 @@ def _lifespan(
 
 
 def _background(parts: _Parts) -> Iterator[Coroutine[Any, Any, None]]:
+    yield parts.door.aliases.run()
     if parts.keeper:
         yield parts.keeper.run()
     if parts.telling:
@@ -236,7 +257,8 @@ def _background(parts: _Parts) -> Iterator[Coroutine[Any, Any, None]]:
 def _fail(health: Health, ended: "asyncio.Task[None]") -> None:
     """What works beside the requests never ends by itself: only a new process can help."""
     if not ended.cancelled():
-        health.fail(f"Admitted versions or events are not kept any more: {ended.exception()!r}.")
+        what = "Admitted versions, aliases or events"
+        health.fail(f"{what} are not kept any more: {ended.exception()!r}.")
 
 
 def _lock(folder: Path) -> TextIO:

@@ -15,6 +15,37 @@ from registry_proxy.artifacts.collect import Collected
 _PREFIX = "isogloss_registry"
 
 
+class DoorMetrics:
+    """What the door to MLflow refused, and MLflow's aliases."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            f"{_PREFIX}_door_refused_total",
+            "Calls to MLflow that did not pass, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.put_back = Counter(
+            f"{_PREFIX}_aliases_put_back_total",
+            "Aliases of MLflow that were not as they had been left, and were put back.",
+            ["model", "alias"],
+            registry=registry,
+        )
+        self.aliases_stale = Gauge(
+            f"{_PREFIX}_aliases_stale_seconds",
+            "Seconds since MLflow's aliases could not be kept to the ledger; 0 while they are.",
+            registry=registry,
+        )
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a call that did not pass."""
+        self.refused.labels(reason).inc()
+
+    def count_put_back(self, model: str, alias: str, times: int) -> None:
+        """Count an alias that was put back; 0 makes its count begin."""
+        self.put_back.labels(model, alias).inc(times)
+
+
 class RegistryMetrics:
     """The counters, in a registry of their own so that tests can build many."""
 

@@ -16,25 +16,28 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class BodyLimit:
-    """Answers 413 once more bytes of a body have come than are allowed, declared or not."""
+    """Answers 413 once more bytes of a body have come than `limit_of` allows, declared or not."""
 
-    def __init__(self, app: App, limit_bytes: int) -> None:
+    def __init__(self, app: App, limit_of: Callable[[Scope], int]) -> None:
         self._app = app
-        self._limit = limit_bytes
+        self._limit_of = limit_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its bytes as they come."""
-        seen = 0
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit, seen = self._limit_of(scope), 0
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise HTTPException(413, f"the body has more than {self._limit} bytes")
+            if seen > limit:
+                raise HTTPException(413, f"the body has more than {limit} bytes")
             return message
 
-        await self._app(scope, counted if scope["type"] == "http" else receive, send)
+        await self._app(scope, counted, send)
 
 
 class RequestCount:

@@ -83,6 +83,12 @@ class RegistryProxySettings(CallersSettings, env_prefix="ISOGLOSS_REGISTRY_PROXY
     mlflow_timeout_seconds: float = Field(
         30.0, gt=0, le=600, description="seconds without a byte after which MLflow counts as down"
     )
+    aliases_seconds: float = Field(
+        5.0,
+        ge=0.5,
+        le=3600,
+        description="seconds between two looks at MLflow's aliases; a call per model each time",
+    )
     shutdown_delay_seconds: float = Field(
         0.0,
         ge=0,

@@ -105,10 +105,11 @@ class Admission:
     def _record(
         self, asked: Registration, metadata: Mapping[str, Any], manifest: Manifest, intake: Intake
     ) -> Recorded:
+        told = {**metadata, "artifact_path": asked.artifact_path}
         with reserved(self.marks, manifest.digest):
             intake.commit(manifest.digest)
             return self.versions.record(
-                asked.model, asked.actor, manifest.digest, manifest.lineage, metadata
+                asked.model, asked.actor, manifest.digest, manifest.lineage, told
             )
 
     def _read_manifest(self, run: Run, folder: str, listed: tuple[RunFile, ...]) -> bytes:

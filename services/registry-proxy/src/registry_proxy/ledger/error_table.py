@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from lifecycle.approvals import ApprovalRefused
 from lifecycle.documents import DocumentRefused
 from lifecycle.evidence import EvidenceRefused
 from lifecycle.transitions import StaleSequence, TransitionRefused
@@ -19,6 +20,7 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     DocumentRefused: (422, "policy-refused", "Policy refused"),
     EvidenceRefused: (422, "evidence-refused", "Evidence refused"),
     WaiverRefused: (422, "waiver-refused", "Waiver refused"),
+    ApprovalRefused: (422, "approval-refused", "Approval refused"),
     StaleSequence: (409, "stale-sequence", "Stale sequence"),
     ContentChanged: (409, "content-changed", "Content changed"),
     TransitionRefused: (409, "illegal-transition", "Illegal transition"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lifecycle.approvals import approvals_needed, approvers, weigh_approvals
 from lifecycle.evidence import Evidence, EvidenceKind, EvidenceRefused
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.policies import Gate
@@ -59,6 +60,7 @@ def hear(registry: Registry, move: Move, offered: SignedEvidence | None = None) 
     verdict = judge(gates, heard)
     if policy.waivers_allowed:
         verdict = with_waivers(verdict, move.version.waivers, move.name, standard.now)
+    verdict = _with_approvals(standard, move, verdict)
     used = (each.digest for each in found.values() if isinstance(each, SignedEvidence))
     return Hearing(verdict, tuple(sorted(used)), gates, heard)
 
@@ -81,6 +83,16 @@ def next_move(state: ModelState, version: VersionState) -> str | None:
 def unguarded(move: str) -> Verdict:
     """Return the PASS of a step that no Gate guards."""
     return conclude([Reason("ledger", Outcome.PASS, f"no Gate guards {move}")])
+
+
+def _with_approvals(standard: Standard, move: Move, verdict: Verdict) -> Verdict:
+    """Add what people say; no waiver stands in for that."""
+    needed = approvals_needed(standard.policy.approvals, move.name)
+    if not needed:
+        return verdict
+    version = move.version
+    given = approvers(version.approvals, move.name, move.state.policy, version.authors)
+    return conclude([*verdict.reasons, weigh_approvals(needed, given, move.name)])
 
 
 def _gather(

@@ -11,10 +11,11 @@ from fastapi.responses import StreamingResponse
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.ledger import LedgerEntry, read_anchor
 from lifecycle.transitions import Transition, require_version
+from registry_proxy.ledger.approve import ApprovalRequest, approve
 from registry_proxy.ledger.ports import Ledger
 from registry_proxy.ledger.promote import promote
 from registry_proxy.ledger.registry import Registry, Unknown
-from registry_proxy.ledger.schemas import AnchorText, TransitionBody, WaiverBody
+from registry_proxy.ledger.schemas import AnchorText, ApprovalBody, TransitionBody, WaiverBody
 from registry_proxy.ledger.set_policy import set_policy
 from registry_proxy.ledger.settle import Asked
 from registry_proxy.ledger.submit_evidence import submit_evidence
@@ -127,6 +128,7 @@ def _add_policy_and_moves(router: APIRouter, registry: Registry, callers: Caller
 
 def _add_evidence_and_waivers(router: APIRouter, registry: Registry, callers: Callers) -> None:
     operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
+    approver = Annotated[Caller, Depends(caller_dependency(callers, "approver", "operator"))]
     measuring = caller_dependency(callers, "gate", "drift-monitor", "rollout-controller")
 
     @router.post("/v1/models/{m}/evidence", status_code=201)
@@ -140,6 +142,12 @@ def _add_evidence_and_waivers(router: APIRouter, registry: Registry, callers: Ca
         settled = submit_evidence(registry, asked, envelope)
         response.status_code = 201 if settled.told.new else 200
         return {"evidence": settled.told.evidence, "seq": settled.state.seq}
+
+    @router.post("/v1/models/{m}/approvals")
+    def post_approval(m: ModelName, caller: approver, body: ApprovalBody) -> dict[str, Any]:
+        request = ApprovalRequest(**body.model_dump())
+        settled = approve(registry, Asked(m, caller.name, {"approval": asdict(request)}), request)
+        return {**asdict(settled.told), "seq": settled.state.seq}
 
     @router.post("/v1/models/{m}/waivers", status_code=201)
     def post_waiver(m: ModelName, caller: operator, body: WaiverBody) -> dict[str, Any]:

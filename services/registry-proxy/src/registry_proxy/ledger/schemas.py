@@ -25,6 +25,14 @@ class WaiverBody(Body):
     expires_at: float
 
 
+class ApprovalBody(Body):
+    """POST approvals."""
+
+    digest: Digest
+    move: str = Field(min_length=1, max_length=100)
+    reason: ReasonText
+
+
 class TransitionBody(Body):
     """POST transitions; `to` is STAGING or ARCHIVED, anything else is refused by the ledger."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from lifecycle.approvals import ApprovalRefused
 from lifecycle.evidence import EvidenceRefused
 from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState
@@ -87,6 +88,9 @@ def denial(
     return Draft(EntryKind.DENIED, asked.actor, body)
 
 
+_RECORDED = (ApprovalRefused, EvidenceRefused, GateRefused, TransitionRefused, WaiverRefused)
+
+
 def _settle_once(
     ledger: Ledger, asked: Asked, state: ModelState, decide: Callable[[ModelState], Decision[Told]]
 ) -> Settled[Told]:
@@ -94,7 +98,7 @@ def _settle_once(
         decision = decide(state)
     except StaleSequence:
         raise
-    except (TransitionRefused, EvidenceRefused, GateRefused, WaiverRefused) as refused:
+    except _RECORDED as refused:
         ledger.append(asked.model, state.seq, Page((_denial_of(asked, refused),)))
         raise
     if decision.page is not None:
