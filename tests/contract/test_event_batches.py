@@ -7,6 +7,7 @@ from drift_monitor.batches import read_batch
 from inference.events import BatchWriter, Event
 from textmodels.predictions import Predictions
 
+TEXTS = ("a good film", "bad film")
 PREDICTIONS = Predictions(
     label_indices=np.array([1, 0]),
     scores=np.array([[0.25, 0.75], [0.5, 0.5]], np.float32),
@@ -20,13 +21,12 @@ PREDICTIONS = Predictions(
 @pytest.fixture
 def batch():
     events = [
-        Event("one#0", 10.0, "ok", 1.5, {"domain": "films"}, "a good film", PREDICTIONS, 0),
-        Event("one#1", 10.0, "ok", 1.5, {}, "bad film", PREDICTIONS, 1),
+        Event("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS),
         Event("two", 11.0, "overloaded", 0.5, {}),
     ]
     digest = "sha256:" + "a" * 64
     writer = BatchWriter("sentiment", digest, ("negative", "positive"), b"key", lambda: "an-id")
-    ((packed, _),) = writer.write(events)
+    ((packed, _),) = writer.write([row for event in events for row in writer.rows(event)])
     return read_batch(packed)
 
 
