@@ -105,8 +105,9 @@ def test_a_restart_goes_on_where_it_was(told_world, receiving):
     told_world.restart()
     told_world.put_policy(version="2.0.0")
 
-    until(lambda: len(receiving.taken()) >= 2)
-    assert receiving.taken() == [1, 2]
+    until(lambda: 2 in receiving.taken())
+    # Whoever stops between telling and noting it tells once more: at least once, in order.
+    assert receiving.taken() in ([1, 2], [1, 1, 2])
 
 
 def test_a_dead_receiver_holds_nobody_up_and_is_seen(told_world, receiving):
