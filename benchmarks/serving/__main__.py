@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bars import Bar, Report, tell
-from environments import OWN, versions_of
+from environments import OWN, PEERS, python_of, versions_of
 from events import measure_events
 from grpc_cost import measure_grpc
 from keras_network import judge_keras, measure_keras
@@ -22,7 +22,7 @@ from run import Run
 from scorer_alone import measure_scorer
 from soak import measure_soak
 from start import measure_start
-from subject import models_home
+from subject import models_home, write_keras, write_tfidf
 from tfidf import judge_tfidf, measure_tfidf
 
 Comparison = tuple[Callable[[Run], Iterator[Row]], Callable[[Report, Sequence[Row]], list[Bar]]]
@@ -43,6 +43,9 @@ FIGURES: Mapping[str, Callable[[Report, Run], list[Bar]]] = {
 def main() -> None:
     """Measure what was chosen, and exit 1 when a bar is missed."""
     chosen = _arguments()
+    if chosen.prepare:
+        prepare()
+        return
     report = Report("serving", "make bench-serving", versions_of(OWN), time.time())
     results, cores = Results(report), choose_cores()
     broken, bars = list[str](), list[Bar]()
@@ -59,12 +62,22 @@ def main() -> None:
     sys.exit(bool(missed or broken))
 
 
+def prepare() -> None:
+    """Install every peer and make every model, so that a run only measures."""
+    for requirements in sorted(PEERS.glob("*.txt")):
+        python_of(requirements.stem)
+    home = models_home()
+    for write in (write_tfidf, write_keras):
+        write(home)
+
+
 def _arguments() -> argparse.Namespace:
     parts = [*COMPARISONS, *FIGURES]
     parser = argparse.ArgumentParser(prog="make bench-serving", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, metavar="PART")
     parser.add_argument("--servers", nargs="+", default=[], metavar="WORD", help="ours and these")
     parser.add_argument("--seconds", type=int, default=6, help="of the load at 8 connections")
+    parser.add_argument("--prepare", action="store_true", help="only install and train")
     return parser.parse_args()
 
 

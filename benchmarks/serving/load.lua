@@ -17,6 +17,9 @@ end
 
 function done(summary, latency)
   local failed = summary.errors
+  if summary.requests == 0 then -- there is no percentile of nothing
+    return io.write('{"requests": 0}\n')
+  end
   io.write(string.format(
     '{"requests": %d, "seconds": %f, "failed": %d, "p50_ms": %f, "p95_ms": %f, "p99_ms": %f}\n',
     summary.requests, summary.duration / 1e6,

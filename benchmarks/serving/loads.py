@@ -50,13 +50,15 @@ def load(live: Live, bodies: Path, asked: Asked, core: int) -> Load:
     time.sleep(0.2)  # what an earlier load left to do is done
     before = cpu_seconds(live.pid)
     said = json.loads(_wrk(live, bodies, asked, core))
+    if not said["requests"]:
+        raise RuntimeError(f"no request was answered in {asked.seconds} s")
     time.sleep(0.3)  # the last events are part of the cost
-    spent, requests = cpu_seconds(live.pid) - before, max(said["requests"], 1)
+    spent = cpu_seconds(live.pid) - before
     return Load(
         connections=asked.connections,
         texts=asked.texts,
         rate=said["requests"] / said["seconds"],
-        cpu_us=spent / requests * 1e6,
+        cpu_us=spent / said["requests"] * 1e6,
         p50_ms=said["p50_ms"],
         p95_ms=said["p95_ms"],
         p99_ms=said["p99_ms"],

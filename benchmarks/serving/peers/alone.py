@@ -13,6 +13,7 @@ from pathlib import Path
 
 def main():
     """Answer until the input ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # engines print what they like
     models = Path(sys.argv[2])
     texts = json.loads((models / "texts.json").read_text())
     score = importlib.import_module(sys.argv[1]).load(models)
@@ -20,7 +21,7 @@ def main():
     for line in sys.stdin:
         kind, asked = json.loads(line)
         answer = [score(text) for text in asked] if kind == "scores" else rate(score, texts, asked)
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def rate(score, texts, seconds):
