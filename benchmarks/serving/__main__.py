@@ -17,6 +17,8 @@ from grpc_cost import measure_grpc
 from keras_network import judge_keras, measure_keras
 from machine import choose_cores
 from measure import Row
+from minilm import judge_minilm, measure_minilm
+from minilm_subject import write_minilm
 from results import Results
 from run import Run
 from scorer_alone import measure_scorer
@@ -30,6 +32,7 @@ Comparison = tuple[Callable[[Run], Iterator[Row]], Callable[[Report, Sequence[Ro
 COMPARISONS: Mapping[str, Comparison] = {
     "tfidf": (measure_tfidf, judge_tfidf),
     "keras": (measure_keras, judge_keras),
+    "minilm": (measure_minilm, judge_minilm),
 }
 FIGURES: Mapping[str, Callable[[Report, Run], list[Bar]]] = {
     "scorer": measure_scorer,
@@ -67,7 +70,7 @@ def prepare() -> None:
     for requirements in sorted(PEERS.glob("*.txt")):
         python_of(requirements.stem)
     home = models_home()
-    for write in (write_tfidf, write_keras):
+    for write in (write_tfidf, write_keras, write_minilm):
         write(home)
 
 

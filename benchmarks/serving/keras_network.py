@@ -8,7 +8,7 @@ from bars import Bar, Report
 from loads import Asked
 from measure import Bench, Row, measure_each
 from own_server import isogloss, uvicorn
-from rows import ratio
+from rows import cpu_ratio, ratio
 from run import Run
 from servers import Dialect, Server
 from sink import taking_events
@@ -32,7 +32,11 @@ def measure_keras(run: Run) -> Iterator[Row]:
 def judge_keras(report: Report, rows: Sequence[Row]) -> list[Bar]:
     """Hold what was measured against the bar."""
     what = "Keras network, 8 connections: requests/s / FastAPI with model.predict's"
-    return [report.at_least("keras-fastapi", what, 200, ratio(rows, "model.predict", 8))]
+    cpu = "Keras network, 8 connections: CPU a request of FastAPI with model.predict / ours"
+    return [
+        report.at_least("keras-fastapi", what, 200, ratio(rows, "model.predict", 8)),
+        report.shown("keras-cpu", cpu, cpu_ratio(rows, "model.predict", 8)),
+    ]
 
 
 def _peers() -> list[Server]:

@@ -30,3 +30,11 @@ def ratio(rows: Sequence[Row], family: str, connections: int, texts: int = 1) ->
     own, best = ours(rows), best_of(rows, family, connections, texts)
     mine = own and own.times_alone(connections, texts)
     return mine / best if mine and best else None
+
+
+def cpu_ratio(rows: Sequence[Row], family: str, connections: int) -> float | None:
+    """Return a peer's CPU time of a request, in its best setting, over ours."""
+    own, loads = ours(rows), [row.load(connections) for row in theirs(rows, family)]
+    best = min((load["cpu_us"] for load in loads if load), default=None)
+    mine = own and own.load(connections)
+    return best / mine["cpu_us"] if mine and best else None

@@ -7,7 +7,7 @@ from bars import Bar, Report
 from loads import Asked
 from measure import MANY, Bench, Row, measure_each
 from own_server import isogloss, uvicorn
-from rows import ours, ratio, theirs
+from rows import cpu_ratio, ours, ratio, theirs
 from run import Run
 from servers import Dialect, Server
 from sink import taking_events
@@ -63,6 +63,12 @@ def judge_tfidf(report: Report, rows: Sequence[Row]) -> list[Bar]:
     mine = own and own.load(8)
     what = "one text of 64 words, 8 connections: CPU us a request"
     bars.append(report.shown("tfidf-cpu", what, mine and mine["cpu_us"]))
+    bars += [
+        report.shown(
+            f"tfidf-cpu-{name.lower()}", f"the same: {name}'s CPU / ours", cpu_ratio(rows, name, 8)
+        )
+        for name in PEERS
+    ]
     kserve = [row.load(8) for row in theirs(rows, "KServe")]
     best = min((load["p99_ms"] for load in kserve if load), default=None)
     slower = mine["p99_ms"] / best if mine and best else None
