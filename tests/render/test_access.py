@@ -60,7 +60,7 @@ CALLER_ROLES = {
     "predictor": {"viewer", "predictor"},
     "trainer": {"viewer", "trainer"},
     "gate": {"viewer", "gate"},
-    "operator": {"viewer", "operator", "trainer"},
+    "operator": {"viewer", "operator", "approver", "trainer"},
     "keys": set(),
     "mlflow": set(),
 }
