@@ -103,7 +103,7 @@ def test_a_full_queue_is_503_with_retry_after_and_counts_as_overloaded(scene):
 
 def test_a_caller_that_goes_away_while_waiting_frees_its_place(scene):
     async def acts():
-        await scene.begin(1)
+        (scored,) = await scene.begin(1)
         left = asyncio.Event()
         asked = iter([{"type": "http.request", "body": json.dumps({"text": "gone"}).encode()}])
 
@@ -123,6 +123,8 @@ def test_a_caller_that_goes_away_while_waiting_frees_its_place(scene):
         left.set()
         await waiting
         assert scene.count("queue") == 0
+        scene.predictor.may_go_on.set()
+        await scored  # at the loop's end it would be cancelled, and count as one that went away
 
     scene.play(acts)
 
