@@ -8,7 +8,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from lifecycle.digests import is_digest, sha256_digest
@@ -80,13 +80,16 @@ class ArtifactFiles:
         return checked
 
     def kept(self) -> Iterator[Kept]:
-        """List what is kept; a folder that is no digest's is not ours to judge."""
+        """List what is kept; a folder that is no digest's is not ours to judge, and one that goes
+        meanwhile is not listed.
+        """
         with as_unavailable(self._kept):
             for folder in sorted(self._kept.iterdir()):
                 digest = f"sha256:{folder.name}"
                 if is_digest(digest):
-                    size = sum(path.lstat().st_size for path in folder.iterdir())
-                    yield Kept(digest, size, folder.stat().st_mtime)
+                    with suppress(FileNotFoundError):
+                        size = sum(path.lstat().st_size for path in folder.iterdir())
+                        yield Kept(digest, size, folder.stat().st_mtime)
 
     def remove(self, digest: str) -> None:
         """Take an artifact away with one rename, then its bytes."""
