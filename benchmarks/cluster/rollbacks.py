@@ -11,26 +11,21 @@ RATE = 300
 
 
 def measure_rollbacks(report: Report, stage: Stage, tries: int) -> list[Bar]:
-    """Let the two versions change places by Rollback; `decided_at` is before the API write."""
-    stage.reset()
+    """Go back while the version bakes with all traffic; `decided_at` is before the API write."""
     release = stage.release
-    release.roll_out(MODEL, stage.second)
     times, failed, requests = [], 0, 0
-    with stage.loaded(60) as load:
-        release.await_phase(MODEL, "SUCCEEDED")
-        load.stop()
-    here, there = stage.second, stage.first
     for attempt in range(tries):
+        stage.reset(bakeSeconds=120)
         with stage.loaded(RATE) as load:
-            body = {"reason": "measured", **({"to": there} if attempt else {})}
-            back = release.asked("rollout-controller", "POST", f"/v1/models/{MODEL}/rollback", body)
+            release.roll_out(MODEL, stage.second)
+            release.await_phase(MODEL, "BAKING")
+            back = release.roll_back(MODEL, "measured")
             counts = load.stop()
-        left = counts["versions"].get(here, {}).get("last_sent_at", back["decided_at"])
+        left = counts["versions"][stage.second]["last_sent_at"]
         times.append((left - back["decided_at"]) * 1000)
         failed += counts["failures"] + counts["not_sent"]
         requests += counts["requests"]
         tell(f"rollback {attempt + 1} of {tries}: last request {times[-1]:.0f} ms after")
-        here, there = there, here
     what = (
         f"ms from the decision to go back to the last request sent to the version left, of {tries}"
     )

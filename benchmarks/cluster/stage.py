@@ -29,7 +29,7 @@ class Stage:
 
     def reset(self, **spec: Any) -> None:
         """Bring the first version back to PRODUCTION and the second to STAGING."""
-        apply_project(self.release, self.users.host, bakeSeconds=5, **spec)
+        apply_project(self.release, self.users.host, **{"bakeSeconds": 5, **spec})
         if self.release.production(MODEL) != self.first:
             self.release.roll_back(MODEL, "the next measurement begins")
             self.release.await_phase(MODEL, "ROLLED_BACK")
