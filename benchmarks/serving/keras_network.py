@@ -8,7 +8,7 @@ from bars import Bar, Report
 from loads import Asked
 from measure import Bench, Row, measure_each
 from own_server import isogloss, uvicorn
-from rows import cpu_ratio, ratio
+from rows import cpu_ratio, ours, ratio, sameness
 from run import Run
 from servers import Dialect, Server
 from sink import taking_events
@@ -36,6 +36,7 @@ def judge_keras(report: Report, rows: Sequence[Row]) -> list[Bar]:
     return [
         report.at_least("keras-fastapi", what, 200, ratio(rows, "model.predict", 8)),
         report.shown("keras-cpu", cpu, cpu_ratio(rows, "model.predict", 8)),
+        *sameness(report, "keras", ours(rows)),
     ]
 
 

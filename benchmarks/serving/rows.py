@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bars import Bar, Report
 from measure import Row
 from own_server import NAME
 
@@ -38,3 +39,13 @@ def cpu_ratio(rows: Sequence[Row], family: str, connections: int) -> float | Non
     best = min((load["cpu_us"] for load in loads if load), default=None)
     mine = own and own.load(connections)
     return best / mine["cpu_us"] if mine and best else None
+
+
+def sameness(report: Report, part: str, own: Row | None) -> list[Bar]:
+    """Return the bars of our answers against the in-process loop's."""
+    flips, difference = (own.flips, own.difference) if own else (None, None)
+    texts = f"{part}: of the texts checked before load"
+    return [
+        report.at_most(f"{part}-flips", f"{texts}, labels that differ", 0, flips),
+        report.at_most(f"{part}-difference", f"{texts}, largest change", 1e-6, difference),
+    ]

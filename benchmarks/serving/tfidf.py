@@ -7,7 +7,7 @@ from bars import Bar, Report
 from loads import Asked
 from measure import MANY, Bench, Row, measure_each
 from own_server import isogloss, uvicorn
-from rows import cpu_ratio, ours, ratio, theirs
+from rows import cpu_ratio, ours, ratio, sameness, theirs
 from run import Run
 from servers import Dialect, Server
 from sink import taking_events
@@ -75,7 +75,8 @@ def judge_tfidf(report: Report, rows: Sequence[Row]) -> list[Bar]:
     what = "p99 at 8 connections / KServe's"
     bars.append(report.at_most("tfidf-p99", what, 1 / 25, slower))
     what = f"{MANY} texts a request, 8 connections: requests/s / KServe's"
-    return [*bars, report.at_least("tfidf-many", what, 20, ratio(rows, "KServe", 8, MANY))]
+    bars.append(report.at_least("tfidf-many", what, 20, ratio(rows, "KServe", 8, MANY)))
+    return [*bars, *sameness(report, "tfidf", own)]
 
 
 def _floors() -> list[Server]:
