@@ -5,6 +5,7 @@ the results of the rest. README.md says how it is measured and who the others ar
 """
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -94,6 +95,9 @@ def _measure(part: str, report: Report, run: Run, results: Results) -> list[Bar]
 
 
 if __name__ == "__main__":
+    # Also in the background, where a shell has interrupts ignored: servers must be ended.
+    for ended in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ended, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:

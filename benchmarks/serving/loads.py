@@ -45,6 +45,11 @@ def write_bodies(live: Live, texts: Sequence[str], asked: Asked, path: Path) -> 
     path.write_text("".join(json.dumps(dialect.body(group)) + "\n" for group in groups))
 
 
+def warm(live: Live, bodies: Path, asked: Asked, core: int) -> None:
+    """Ask as `load` does, and look at nothing: a slow server may not have answered yet."""
+    _wrk(live, bodies, asked, core)
+
+
 def load(live: Live, bodies: Path, asked: Asked, core: int) -> Load:
     """Ask on all connections, each again as soon as it is answered."""
     time.sleep(0.2)  # what an earlier load left to do is done

@@ -9,7 +9,7 @@ from typing import Any
 from alone import Alone
 from bars import tell
 from environments import versions_of
-from loads import Asked, Load, load, write_bodies
+from loads import Asked, Load, load, warm, write_bodies
 from machine import Cores, memory_mb
 from servers import Live, Server, running
 from subject import Subject
@@ -17,7 +17,7 @@ from subject import Subject
 MANY = 32
 _CHECKED = 64
 _ALONE_SECONDS = 1.5
-WARM_SECONDS = 1
+_WARM_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,6 @@ def _loads(live: Live, bench: Bench) -> list[Load]:
                 continue
             write_bodies(live, bench.subject.texts, asked, bodies)
             if not made:
-                load(live, bodies, Asked(8, 1, WARM_SECONDS), bench.cores.load)
+                warm(live, bodies, Asked(8, 1, _WARM_SECONDS), bench.cores.load)
             made.append(load(live, bodies, asked, bench.cores.load))
     return made

@@ -26,9 +26,11 @@ _LIMITS = {FLOAT32: (1.05, 1.3), INT8: (1.9, 2.4)}
 _PEERS = ("KServe", "LitServe", "infinity")
 # As others of its model's size, infinity is asked for the encoder's rows; the head is applied
 # where the answers are compared.
-_INFINITY = ("-c", "from infinity_emb.cli import cli; cli()", "v2", "--host", "127.0.0.1")
+_INFINITY = "import os, sys; os.chdir(sys.argv.pop(1)); from infinity_emb.cli import cli; cli()"
+"""It finds an ONNX file only in the directory it is started in."""
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
+    "INFINITY_LOG_LEVEL": "warning",
     "INFINITY_ANONYMOUS_USAGE_STATS": "0",
     "DO_NOT_TRACK": "1",
     "HF_HOME": "{models}/hub",
@@ -91,9 +93,10 @@ def _peers(subject: Subject) -> list[Server]:
 
 
 def _infinity(engine: str) -> Sequence[str]:
-    folder = {"torch": "pretrained", "optimum": "onnx"}[engine]
-    model = ("--model-id", f"{{models}}/{folder}", "--served-model-name", "minilm")
-    return (*_INFINITY, *model, "--engine", engine, "--device", "cpu", "--port", "{port}")
+    folder = {"torch": "{models}/pretrained", "optimum": "{models}/onnx"}[engine]
+    model = ("--model-id", ".", "--served-model-name", "minilm", "--engine", engine)
+    listen = ("--device", "cpu", "--host", "127.0.0.1", "--port", "{port}")
+    return ("-c", _INFINITY, folder, "v2", *model, *listen)
 
 
 def _embeddings(subject: Subject) -> Dialect:

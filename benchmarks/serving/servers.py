@@ -131,7 +131,8 @@ def _wait_until_it_answers(live: Live, log: IO[bytes]) -> None:
             live.ask(["a great and fine story"])
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline or not _lives(live.pid):
-                said = log.read_text(errors="replace")[-3000:]
+                log.seek(0)
+                said = log.read().decode(errors="replace")[-3000:]
                 raise RuntimeError(
                     f"{live.server.name} does not serve ({error}):\n{said}"
                 ) from error
