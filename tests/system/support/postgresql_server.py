@@ -41,11 +41,19 @@ class PostgresqlServer:
         """Make a database, empty or a copy, and return its address."""
         self._databases += 1
         name = f"ledger_{self._databases}"
-        self._ask(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(like)
-            )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(name), sql.Identifier(like)
         )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self._ask(statement)
+            except psycopg.errors.ObjectInUse:  # who was killed is still taken leave of
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                break
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
     def drop(self, address):
