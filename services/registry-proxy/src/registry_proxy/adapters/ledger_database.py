@@ -24,6 +24,8 @@ from registry_proxy.ledger.ports import LedgerUnavailable
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _FIRST = "0001"
 _WRITES = "writes"
+_LAST_SECONDS = 10.0
+"""That the end of the process waits for transactions whose askers are gone."""
 
 _SQLITE_CONNECTIONS = 40
 """As many as there are threads that answer requests, so that none waits for another's."""
@@ -72,6 +74,8 @@ class LedgerDatabase:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing = threading.Lock()
+        self._under_way = 0
+        self._changed = threading.Condition()
         try:
             with self.writing() as connection:
                 _migrate(connection)
@@ -93,11 +97,15 @@ class LedgerDatabase:
             yield connection
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, once threads whose askers are gone have given them back."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._under_way, _LAST_SECONDS)
         self._engine.dispose()
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with self._changed:
+            self._under_way += 1
         try:
             with self._engine.execution_options(**{_WRITES: writes}).begin() as connection:
                 yield connection
@@ -106,6 +114,10 @@ class LedgerDatabase:
                 f"the ledger's database cannot be used ({_reason(error)}); see to it, look "
                 "where the model stands, and try again"
             ) from error
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
 
 
 def open_sqlite(path: Path) -> LedgerDatabase:
