@@ -103,8 +103,8 @@ class Report:
     def _table(self, bars: Sequence[Bar]) -> list[str]:
         title = self.name.replace("-", " ").capitalize()
         made = f"`{self.command}`, {processor()}, {os.cpu_count()} cores, {_time(self.started)}."
-        lines = [f"# {title}", "", made, "", "| what | value | bar |", "|---|---|---|"]
-        return lines + [f"| {bar.what} | {_value(bar)} | {_verdict(bar)} |" for bar in bars]
+        head = ["| what | value | bar | measured, at commit |", "|---|---|---|---|"]
+        return [f"# {title}", "", made, "", *head, *map(_row, bars)]
 
 
 def tell(line: str) -> None:
@@ -139,6 +139,11 @@ def _met(op: str, limit: float | None, value: float | None) -> bool | None:
     if limit is None:
         return None
     return value is not None and (value <= limit if op == "<=" else value >= limit)
+
+
+def _row(bar: Bar) -> str:
+    measured = f"{bar.at}, {bar.commit[:7]}"  # parts may be of different hours
+    return f"| {bar.what} | {_value(bar)} | {_verdict(bar)} | {measured} |"
 
 
 def _value(bar: Bar) -> str:

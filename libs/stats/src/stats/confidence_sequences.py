@@ -11,8 +11,8 @@ from math import inf, lgamma, log
 from stats.bisection import boundary
 from stats.bounds import Bounds
 
-# Of 20 to 150, for limits of 2-5 %: as few pairs as any in clear cases, and the fewest false FAILs
-# (0.6-0.7 % where 100 has 0.8-1.1 %, looking every 100 pairs; benchmarks/rollouts.py).
+# As few pairs as any prior of 20 to 150 rows in clear cases of limits of 2-5 %, and the fewest
+# versions at the limit that FAIL: benchmarks/rollouts.py counts both.
 PRIOR_STRENGTH = 20.0
 
 
