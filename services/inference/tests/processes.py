@@ -130,12 +130,13 @@ class Balancer:
     async def _is_ready(self, process):
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", process.metrics_port)
-            writer.write(b"GET /readyz HTTP/1.1\r\nhost: i\r\nconnection: close\r\n\r\n")
-            said = await reader.read()
-            writer.close()
         except OSError:
             return False
-        return said.startswith(b"HTTP/1.1 200 ")
+        with contextlib.closing(writer):  # also when it is told to stop looking
+            writer.write(b"GET /readyz HTTP/1.1\r\nhost: i\r\nconnection: close\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                return (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        return False
 
     async def _join(self, reader, writer):
         self._turn += 1
