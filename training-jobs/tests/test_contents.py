@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from training_jobs.contents import CONTENTS_NAME, load_prompts
+from training_jobs.contents import CONTENTS_NAME, Content, check_contents, load_prompts
+from training_jobs.refusals import JobRefused
 
 PROMPT = """name: sentiment
 version: 0.3.1
@@ -32,6 +33,13 @@ def prompt(project):
 def content_checks(result):
     checks = {c["name"]: c for c in result["checks"] if c["name"].startswith("content of")}
     return {name.removeprefix("content of "): check["outcome"] for name, check in checks.items()}
+
+
+def test_a_lock_that_cannot_be_written_is_refused_with_what_to_do(tmp_path):
+    new = Content("dataset", "tiny", "1.0.0", "sha256:" + "0" * 64)
+
+    with pytest.raises(JobRefused, match="run check-data where it can be written, and commit"):
+        check_contents(tmp_path / "not-there", [new], frozen=False)
 
 
 @pytest.mark.usefixtures("prompt")

@@ -64,8 +64,7 @@ def check_contents(project: Path, contents: list[Content], *, frozen: bool) -> l
     results = list(_compare(known, contents, frozen=frozen))
     added = {each.key: each.digest for each in contents if each.key not in known}
     if added and not frozen:
-        text = json.dumps({**known, **added}, indent=1, sort_keys=True) + "\n"
-        (project / CONTENTS_NAME).write_text(text, encoding="utf-8")
+        _write_contents(project, {**known, **added})
     return results
 
 
@@ -82,6 +81,17 @@ def read_contents(project: Path) -> Mapping[str, str]:
         ) from error
     fields = Fields({"contents": document}, str(path))
     return fields.pairs("contents")
+
+
+def _write_contents(project: Path, contents: Mapping[str, str]) -> None:
+    path = project / CONTENTS_NAME
+    try:
+        path.write_text(json.dumps(contents, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise JobRefused(
+            f"{path} cannot be written ({error.strerror}): this project has contents that its lock "
+            "does not name yet; run check-data where it can be written, and commit the lock"
+        ) from error
 
 
 def _compare(
