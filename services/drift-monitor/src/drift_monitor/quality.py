@@ -1,0 +1,49 @@
+"""What is known of how often a version is right on one Slice, without labels and with them. Pure.
+
+Without labels it is an estimate, and only as good as the likeness to the labelled rows that it
+was calibrated on: with more than a few novel texts it is not trusted. With labels it is measured.
+What follows from it (a page, a ticket) is decided elsewhere.
+"""
+
+from dataclasses import dataclass
+
+from stats.bounds import Bounds
+
+# Of quiet traffic 1 in 100 is novel by construction. From 5 on the estimate is too high by points.
+MOST_NOVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One Slice of one version over [start, end).
+
+    `floor` is the accuracy that was promised: the Reference's less what may be lost. `estimated`
+    is from confidences, `novelty` the share of rows unlike the Reference; `measured` is from
+    labelled rows, None while there are too few; `degraded`: labels looked at one by one said that
+    the error is above what was promised, with an error of 5 % a quarter.
+    """
+
+    slice: str
+    start: float
+    end: float
+    floor: float
+    novelty: float
+    estimated: Bounds
+    measured: Bounds | None
+    degraded: bool
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the estimate may be believed."""
+        return self.novelty <= MOST_NOVEL
+
+    @property
+    def may_be_harmed(self) -> bool:
+        """Whether less than the floor cannot be ruled out: by labels where there are any, else
+        by an estimate that is trusted; one that is not rules nothing out.
+        """
+        if self.degraded:
+            return True
+        if self.measured is not None:
+            return self.measured.lower < self.floor
+        return not self.trusted or self.estimated.lower < self.floor

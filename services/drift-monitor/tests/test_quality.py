@@ -1,0 +1,33 @@
+"""What is known of a version's accuracy, and whether harm can be ruled out."""
+
+import pytest
+
+from drift_monitor.quality import Quality
+from stats.bounds import Bounds
+
+FINE, POOR = Bounds(1000, 0.87, 0.89, 0.91), Bounds(1000, 0.81, 0.83, 0.85)
+
+
+def quality(estimated=FINE, novelty=0.01, measured=None, *, degraded=False):
+    return Quality("all", 0.0, 60.0, 0.85, novelty, estimated, measured, degraded)
+
+
+@pytest.mark.parametrize(
+    ("known", "may_be_harmed"),
+    [
+        (quality(), False),
+        (quality(estimated=POOR), True),
+        (quality(novelty=0.08), True),
+        (quality(estimated=POOR, novelty=0.08, measured=FINE), False),
+        (quality(measured=POOR), True),
+        (quality(measured=FINE, degraded=True), True),
+    ],
+    ids=["fine", "estimated poor", "novel", "measured fine", "measured poor", "degraded"],
+)
+def test_harm_is_ruled_out_by_labels_or_else_by_a_trusted_estimate(known, may_be_harmed):
+    assert known.may_be_harmed is may_be_harmed
+
+
+def test_an_estimate_on_novel_texts_is_not_trusted():
+    assert quality().trusted
+    assert not quality(novelty=0.08).trusted
