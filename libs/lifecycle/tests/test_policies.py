@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from lifecycle.documents import DocumentRefused
-from lifecycle.policies import GUARDABLE, AtLeast, AtMost, NonInferior, read_policy
+from lifecycle.policies import GUARDABLE, AtLeast, AtMost, NonInferior, Rule, read_policy
 
 DOCUMENT = {
     "kind": "GatePolicy",
@@ -49,6 +49,23 @@ def test_a_policy_is_read_with_its_limits():
     assert [rule.limit for rule in quality.rules] == [AtLeast(0.8), NonInferior(0.02)]
     assert policy.guarding("SHADOW->CANARY")[0].rules[0].limit == AtMost(0.15)
     assert policy.evidence_max_age_seconds == 86400
+
+
+def test_every_shadow_needs_its_pairs_and_a_weaker_limit_is_refused():
+    shadow = read_policy(DOCUMENT).guarding("SHADOW->CANARY")[0]
+    weaker = {"measure": "coverage", "at_least": 0.9}
+    document = changed(lambda policy: policy["gates"][1]["rules"].append(weaker))
+
+    assert shadow.rules[1:] == (Rule("coverage", "all", AtLeast(0.99)),)
+    with pytest.raises(DocumentRefused, match=r"under 0\.99 nothing can PASS"):
+        read_policy(document)
+
+
+def test_a_rollout_asks_a_person_after_a_week_unless_the_policy_says_otherwise():
+    policy = read_policy(DOCUMENT)
+
+    waits = {gate.name: gate.max_duration_seconds for gate in policy.gates}
+    assert waits == {"quality": None, "shadow": 7 * 86400, "canary": 7 * 86400}
 
 
 def test_a_shadow_lasts_a_day_unless_the_policy_says_otherwise():

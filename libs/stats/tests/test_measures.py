@@ -23,7 +23,10 @@ COUNTS = {
     "labelled": {"n": 100, "wins": 3, "losses": 1},
     "requests": {"n": 100, "errors": 1},
     "slow": {"n": 100, "over": 1, "limit_ms": 150},
+    "slow_pair": {"n": 100, "over": 1, "baseline_n": 900, "baseline_over": 9, "limit_ms": 150},
+    "outcomes": {"n": 100, "errors": 1, "baseline_n": 900, "baseline_errors": 2},
 }
+COUNTS["live_latency"] = COUNTS["latency_pair"]
 
 
 def bounds(measure, counts=None, limit=0.1, alpha=0.05):
@@ -57,6 +60,23 @@ def test_a_share_of_rows_that_were_all_looked_at_is_exact():
     found = bounds("leaked_ratio")
 
     assert (found.lower, found.point, found.upper) == (0.001, 0.001, 0.001)
+
+
+def test_errors_on_the_same_requests_say_more_than_errors_on_different_ones():
+    apart = {"n": 1000, "errors": 40, "baseline_n": 1000, "baseline_errors": 10}
+    found = bounds("error_difference", {"n": 1000, "wins": 0, "losses": 30})
+
+    assert found.point == bounds("error_difference", apart).point == 0.03
+    assert found.lower > 0 > bounds("error_difference", apart).lower
+
+
+@pytest.mark.parametrize(
+    ("mirror", "known"),
+    [({}, True), ({"mirror_percent": 20}, False), ({"mirror_percent": 20, "mirrored": 98}, True)],
+    ids=["all is mirrored", "some, uncounted", "some, counted"],
+)
+def test_coverage_of_a_mirror_that_nobody_counted_is_not_known(mirror, known):
+    assert (bounds("coverage", COUNTS["pairs"] | mirror) is not None) == known
 
 
 def test_what_was_not_weighed_has_no_bounds():

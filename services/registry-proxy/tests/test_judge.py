@@ -163,8 +163,31 @@ def test_the_same_evidence_gives_the_same_verdict_again(judged, make):
     assert judged("offline", rule, measured) == judged("offline", rule, measured)
 
 
+def test_no_shadow_passes_under_the_least_coverage_whatever_its_policy_limits(judged, make):
+    rule = {"measure": "disagreement", "at_most": 0.15}
+
+    assert judged("shadow", rule, [make.pairs(bad=30, missing=10)]).outcome is Outcome.PASS
+    assert judged("shadow", rule, [make.pairs(bad=30, missing=11)]).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("counted", "outcome"),
+    [({}, "INCONCLUSIVE"), ({"mirrored": 1000}, "PASS")],
+    ids=["unread", "read"],
+)
+def test_a_partial_mirror_passes_only_where_the_gateway_counted_it(judged, make, counted, outcome):
+    rule = {"measure": "disagreement", "at_most": 0.15}
+    pairs = make.pairs(bad=30)
+    pairs["counts"] |= {"mirror_percent": 20, **counted}
+
+    verdict = judged("shadow", rule, [pairs])
+
+    assert verdict.outcome == outcome
+    assert any("20 % of the requests" in reason.text for reason in verdict.reasons) == (not counted)
+
+
 def test_evidence_that_does_not_count_says_why():
-    gate = a_gate("shadow", {"measure": "coverage", "at_least": 0.9})
+    gate = a_gate("shadow", {"measure": "coverage", "at_least": 0.995})
     found = {EvidenceKind.SHADOW: NoEvidence("shadow evidence has expired; measure again")}
 
     (reason,) = judge([gate], found).reasons

@@ -64,9 +64,15 @@ class Measurement:
     - `latency_ms`: {"buckets": [[upper_ms, count], ...]} on `stats.quantiles` edges;
       `latency_pair`: the same beside {"baseline": [[upper_ms, count], ...]} of the same minutes
     - `footprint`: {"artifact_bytes", "memory_bytes"}, of what was measured
-    - `pairs`: {"n", "bad", "missing", "eligible"}: disagreeing or missing pairs are bad
+    - `pairs`: {"n", "bad", "missing", "eligible", "paired", "mirror_percent"}: disagreeing or
+      missing pairs are bad; under 100 % also "mirrored", the gateway's own count of requests,
+      where it is known
     - `labelled`: {"n", "wins", "losses"}: wins are rows only the Candidate had right
-    - `requests`: {"n", "errors"}; `slow`: {"n", "over", "limit_ms"}
+    - `live_latency`: as `latency_pair`, of a shadow's pairs
+    - `outcomes`: of a shadow {"n", "wins", "losses"}, wins are requests only the Baseline failed;
+      of a canary {"n", "errors", "baseline_n", "baseline_errors"}
+    - `requests`: {"n", "errors"}; `slow`: {"n", "over", "limit_ms"}; `slow_pair`: that beside
+      {"baseline_n", "baseline_over"}
     """
 
     name: str

@@ -30,8 +30,21 @@ MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
             "memory_bytes",
         }
     ),
-    EvidenceKind.SHADOW: frozenset({"disagreement", "accuracy_difference", "coverage"}),
-    EvidenceKind.CANARY: frozenset({"error_ratio", "slow_ratio"}),
+    EvidenceKind.SHADOW: frozenset(
+        {
+            "disagreement",
+            "accuracy_difference",
+            "coverage",
+            "error_difference",
+            "live_latency_ms_p95",
+            "live_latency_ms_p99",
+            "live_latency_ratio_p95",
+            "live_latency_ratio_p99",
+        }
+    ),
+    EvidenceKind.CANARY: frozenset(
+        {"error_ratio", "slow_ratio", "error_difference", "slow_difference"}
+    ),
 }
 COMPARISONS = frozenset(
     {
@@ -40,6 +53,10 @@ COMPARISONS = frozenset(
         "disagreement",
         "latency_ratio_p95",
         "latency_ratio_p99",
+        "live_latency_ratio_p95",
+        "live_latency_ratio_p99",
+        "error_difference",
+        "slow_difference",
     }
 )
 """Measures that need a Baseline; without one there is nothing to compare and they are skipped."""
@@ -63,3 +80,5 @@ BOOTSTRAPPED = frozenset({"macro_f1", "macro_f1_difference", "calibration_error"
 """Measures judged by a bootstrap, which takes a few rows without an error for certainty."""
 FEWEST_ROWS = 100
 """What a bootstrapped measure needs at least on its Slice; fewer rows settle nothing."""
+LEAST_COVERAGE = 0.99
+"""Under this share of pairs no shadow PASSes: who is missing may be whoever it fails for."""

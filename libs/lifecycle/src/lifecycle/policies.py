@@ -12,7 +12,15 @@ from lifecycle.approvals import GATE, ApprovalRule, read_approvals
 from lifecycle.behaviour import Behaviour, read_behaviour
 from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
-from lifecycle.measures import BOOTSTRAPPED, DIFFERENCES, FEWEST_ROWS, MEASURES, RATES, SCORES
+from lifecycle.measures import (
+    BOOTSTRAPPED,
+    DIFFERENCES,
+    FEWEST_ROWS,
+    LEAST_COVERAGE,
+    MEASURES,
+    RATES,
+    SCORES,
+)
 from lifecycle.stages import CANARY, Stage, move_name
 
 GUARDABLE = frozenset(
@@ -26,6 +34,12 @@ GUARDABLE = frozenset(
 )
 """Every move that brings a version nearer to users' answers must be guarded. STAGING->SHADOW
 is not here: a shadow's answers reach nobody, and it was just let into STAGING."""
+
+LIVE_KINDS = frozenset({EvidenceKind.SHADOW, EvidenceKind.CANARY})
+"""Evidence from live traffic, which a Rollout waits for while it comes in."""
+LONGEST_WAIT_SECONDS = 90 * 86400
+ASKED_AFTER_SECONDS = 7 * 86400
+"""After a week a shadow or a step of a canary has seen every day's kind of traffic."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +83,9 @@ class Gate:
     """A named set of rules on one kind of Evidence; `alpha` is each bound's error rate.
 
     A PASS also needs `min_n` observations over `min_duration_seconds`; after
-    `max_duration_seconds` an INCONCLUSIVE Gate asks a person (None: it never does).
-    `slow_ms` is what `slow_ratio` counts as slow; latency Evidence is measured at
-    `load_per_second`, the open-loop rate that the version must bear.
+    `max_duration_seconds` an INCONCLUSIVE Gate of a Rollout asks a person (None: it never does).
+    `slow_ms` is what `slow_ratio` and `slow_difference` count as slow; latency Evidence is
+    measured at `load_per_second`, the open-loop rate that the version must bear.
     """
 
     name: str
@@ -127,23 +141,16 @@ def read_policy(document: object) -> GatePolicy:
 
 def _read_gate(fields: Fields) -> Gate:
     kind = EvidenceKind(fields.choice("evidence", {kind.value for kind in MEASURES}))
-    longest = 90 * 86400
+    longest = LONGEST_WAIT_SECONDS
     gate = Gate(
         name=fields.text("name"),
         guards=frozenset(fields.texts("guards")),
         evidence=kind,
-        rules=tuple(
-            _read_rule(Fields(item, f"{fields.path}.rules[{index}]"), kind)
-            for index, item in enumerate(fields.items("rules"))
-        ),
+        rules=_read_rules(fields, kind),
         alpha=fields.number("alpha", 0.0001, 0.2, 0.05),
         min_n=fields.whole("min_n", 0, 10_000_000, 0),
         min_duration_seconds=fields.number("min_duration_seconds", 0, longest, _default_wait(kind)),
-        max_duration_seconds=(
-            fields.number("max_duration_seconds", 0, longest)
-            if fields.has("max_duration_seconds")
-            else None
-        ),
+        max_duration_seconds=_read_patience(fields, kind),
         slow_ms=fields.number("slow_ms", 0.1, 600_000, 150),
         load_per_second=fields.number("load_per_second", 0.1, 100_000, 20),
     )
@@ -155,6 +162,25 @@ def _read_gate(fields: Fields) -> Gate:
 def _default_wait(kind: EvidenceKind) -> float:
     # A shadow that has not seen a whole day has not seen a whole day's kinds of text.
     return 86400 if kind is EvidenceKind.SHADOW else 0
+
+
+def _read_patience(fields: Fields, kind: EvidenceKind) -> float | None:
+    """A Rollout never waits for good: without a word of the policy a person is asked after days."""
+    live = kind in LIVE_KINDS
+    if not live and not fields.has("max_duration_seconds"):
+        return None
+    return fields.number("max_duration_seconds", 0, LONGEST_WAIT_SECONDS, ASKED_AFTER_SECONDS)
+
+
+def _read_rules(fields: Fields, kind: EvidenceKind) -> tuple[Rule, ...]:
+    rules = tuple(
+        _read_rule(Fields(item, f"{fields.path}.rules[{index}]"), kind)
+        for index, item in enumerate(fields.items("rules"))
+    )
+    covered = any((rule.measure, rule.slice) == ("coverage", "all") for rule in rules)
+    if kind is not EvidenceKind.SHADOW or covered or not rules:
+        return rules
+    return (*rules, Rule("coverage", "all", AtLeast(LEAST_COVERAGE)))
 
 
 def _read_rule(fields: Fields, kind: EvidenceKind) -> Rule:
@@ -201,6 +227,11 @@ def _refuse_unfit_limit(rule: Rule, path: str) -> None:
         )
     if isinstance(rule.limit, NonInferior) or rule.measure not in RATES:
         return
+    if rule.measure == "coverage" and rule.limit.value < LEAST_COVERAGE:
+        raise DocumentRefused(
+            f"{path} limits coverage to {rule.limit.value:g}; under {LEAST_COVERAGE:g} nothing "
+            "can PASS, so it must be at least that"
+        )
     if not 0 < rule.limit.value < 1:
         raise DocumentRefused(
             f"{path} limits {rule.measure} to {rule.limit.value:g}; "

@@ -10,8 +10,8 @@ from typing import Any
 
 from lifecycle.behaviour import EDITS
 from lifecycle.evidence import EvidenceKind
-from lifecycle.measures import DIFFERENCES, MEASURES, RATES, SCORES
-from lifecycle.policies import GUARDABLE
+from lifecycle.measures import DIFFERENCES, LEAST_COVERAGE, MEASURES, RATES, SCORES
+from lifecycle.policies import GUARDABLE, LONGEST_WAIT_SECONDS
 
 ADDRESS = "urn:isogloss:schema:gate-policy:v1"
 Schema = dict[str, Any]
@@ -53,7 +53,7 @@ def policy_schema() -> Schema:
 
 
 def _gate() -> Schema:
-    longest = 90 * 86400
+    longest = LONGEST_WAIT_SECONDS
     return {
         **_mapping(
             {
@@ -67,9 +67,14 @@ def _gate() -> Schema:
                     0, longest, "how long a PASS must have been watched; shadow: a day, else 0"
                 ),
                 "max_duration_seconds": _number(
-                    0, longest, "after which an INCONCLUSIVE Gate asks a person"
+                    0,
+                    longest,
+                    "after which an INCONCLUSIVE Gate of a Rollout asks a person; a week where "
+                    "nothing is said",
                 ),
-                "slow_ms": _number(0.1, 600_000, "what slow_ratio counts as slow", 150),
+                "slow_ms": _number(
+                    0.1, 600_000, "what slow_ratio and slow_difference count as slow", 150
+                ),
                 "load_per_second": _number(
                     0.1, 100_000, "open-loop rate at which latency is measured", 20
                 ),
@@ -107,6 +112,8 @@ def _rule(measure: str) -> Schema:
 
 
 def _limit(measure: str) -> Schema:
+    if measure == "coverage":
+        return {"type": "number", "minimum": LEAST_COVERAGE, "exclusiveMaximum": 1}
     if measure in RATES:
         return {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     return {"type": "number", "minimum": -1, "maximum": 1e12}

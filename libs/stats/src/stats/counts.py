@@ -72,6 +72,11 @@ def read_count(counts: Counts, key: str) -> int:
     return whole(counts[key])
 
 
+def is_counted(pairs: Counts) -> bool:
+    """Tell whether it is known how many requests were mirrored: all, or as many as were counted."""
+    return pairs.get("mirror_percent", 100) == 100 or "mirrored" in pairs
+
+
 def whole(value: Any, low: int = 0) -> int:
     """Return `value`, a whole number from `low` on; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= _MOST:

@@ -11,9 +11,18 @@ from stats.bounds import Bounds
 from stats.calibration import calibration_error_bounds
 from stats.classification import macro_f1_bounds, macro_f1_difference_bounds
 from stats.confidence_sequences import beta_binomial_bounds
-from stats.counts import Counts, read_calibration, read_cells, read_count, read_latencies
+from stats.counts import (
+    Counts,
+    is_counted,
+    read_calibration,
+    read_cells,
+    read_count,
+    read_latencies,
+)
 from stats.paired import accuracy_difference_bounds
+from stats.quantile_sequences import quantile_ratio_sequence_bounds, quantile_sequence_bounds
 from stats.quantiles import latency_buckets, quantile_bounds, quantile_ratio_bounds
+from stats.two_samples import rate_difference_bounds
 
 Compute = Callable[[Counts, float, float], Bounds | None]
 """(counts, limit, alpha) to bounds; None where the counts say nothing of the measure."""
@@ -62,12 +71,29 @@ def _quantile_ratio(q: float) -> Compute:
     return compute
 
 
+def _live_quantile(q: float) -> Compute:
+    def compute(counts: Counts, _limit: float, alpha: float) -> Bounds | None:
+        candidate = read_latencies(counts["buckets"])
+        return quantile_sequence_bounds(latency_buckets(), candidate, q, alpha)
+
+    return compute
+
+
+def _live_quantile_ratio(q: float) -> Compute:
+    def compute(counts: Counts, _limit: float, alpha: float) -> Bounds | None:
+        candidate, baseline = (read_latencies(counts[k]) for k in ("buckets", "baseline"))
+        return quantile_ratio_sequence_bounds(latency_buckets(), candidate, baseline, q, alpha)
+
+    return compute
+
+
 def _coverage(counts: Counts, limit: float, alpha: float) -> Bounds | None:
     """A count of what happened passes as it is; it fails only when more of the same could not
-    bring it over the limit: one stall early in a shadow is no reason to give up.
+    bring it over the limit: one stall early in a shadow is no reason to give up. Where only some
+    requests are mirrored and nobody counted them, what is missing is not known.
     """
     eligible, paired = read_count(counts, "eligible"), read_count(counts, "paired")
-    if not eligible:
+    if not eligible or not is_counted(counts):
         return None
     share = paired / eligible
     upper = beta_binomial_bounds(paired, eligible, limit, alpha).upper
@@ -77,6 +103,23 @@ def _coverage(counts: Counts, limit: float, alpha: float) -> Bounds | None:
 def _accuracy_difference(counts: Counts, _limit: float, alpha: float) -> Bounds | None:
     wins, losses = read_count(counts, "wins"), read_count(counts, "losses")
     return accuracy_difference_bounds(wins, losses, read_count(counts, "n"), alpha)
+
+
+def _error_difference(counts: Counts, limit: float, alpha: float) -> Bounds | None:
+    """Of the same requests where both answered each (a shadow), of different ones in a canary."""
+    if "wins" not in counts:
+        return _rate_difference("errors")(counts, limit, alpha)
+    wins, losses = read_count(counts, "wins"), read_count(counts, "losses")
+    return accuracy_difference_bounds(losses, wins, read_count(counts, "n"), alpha)
+
+
+def _rate_difference(part: str) -> Compute:
+    def compute(counts: Counts, limit: float, alpha: float) -> Bounds | None:
+        ours = (read_count(counts, part), read_count(counts, "n"))
+        theirs = (read_count(counts, f"baseline_{part}"), read_count(counts, "baseline_n"))
+        return rate_difference_bounds(ours, theirs, limit, alpha)
+
+    return compute
 
 
 def _rate(part: str) -> Compute:
@@ -125,6 +168,12 @@ MEASURES: Mapping[str, Measure] = {
     "disagreement": Measure("pairs", _rate("bad")),
     "coverage": Measure("pairs", _coverage),
     "accuracy_difference": Measure("labelled", _accuracy_difference),
+    "live_latency_ms_p95": Measure("live_latency", _live_quantile(0.95)),
+    "live_latency_ms_p99": Measure("live_latency", _live_quantile(0.99)),
+    "live_latency_ratio_p95": Measure("live_latency", _live_quantile_ratio(0.95)),
+    "live_latency_ratio_p99": Measure("live_latency", _live_quantile_ratio(0.99)),
+    "error_difference": Measure("outcomes", _error_difference),
     "error_ratio": Measure("requests", _rate("errors")),
     "slow_ratio": Measure("slow", _rate("over")),
+    "slow_difference": Measure("slow_pair", _rate_difference("over")),
 }

@@ -1,7 +1,8 @@
 """Quantiles of latencies kept as counts in fixed buckets, with bounds that never flatter.
 
 Histograms merge across processes and windows, samples do not. The price is the width of a bucket
-(5 %), which is always charged against the claim: upper bounds are upper edges.
+(5 %), which is always charged against the claim: upper bounds are upper edges. Bounds for one look
+are here; those that may be looked at always are `quantile_sequences`'.
 """
 
 from collections.abc import Sequence
@@ -73,6 +74,11 @@ def quantile_ratio_bounds(
     """
     ours = quantile_bounds(upper_edges, candidate, q, alpha / 2)
     theirs = quantile_bounds(upper_edges, baseline, q, alpha / 2)
+    return ratio_of(ours, theirs)
+
+
+def ratio_of(ours: Bounds, theirs: Bounds) -> Bounds:
+    """Return bounds of one positive quantity divided by another, from bounds that hold together."""
     n = min(ours.n, theirs.n)
     if n == 0:
         return Bounds(n=0, lower=0.0, point=inf, upper=inf)

@@ -10,6 +10,8 @@ from math import isfinite
 from lifecycle.evidence import Evidence, EvidenceRefused, Measurement
 from stats.counts import read_calibration, read_cells, read_count, read_latencies, whole
 
+_WHOLE_PERCENT = 100
+
 
 def refuse_unreadable(evidence: Evidence) -> None:
     """Raise EvidenceRefused unless every Measurement can be read."""
@@ -49,10 +51,37 @@ def _read_labelled(measurement: Measurement) -> int:
     return n
 
 
+def _read_pairs(measurement: Measurement) -> int:
+    percent = measurement.counts.get("mirror_percent", 100)
+    if whole(percent, 1) > _WHOLE_PERCENT:
+        raise ValueError(f"mirror_percent is {percent}")
+    if "mirrored" in measurement.counts:
+        read_count(measurement.counts, "mirrored")
+    return _read_parts("bad", "missing", "eligible", "paired")(measurement)
+
+
+def _read_outcomes(measurement: Measurement) -> int:
+    if "wins" in measurement.counts:
+        return _read_labelled(measurement)
+    _refuse_baseline(measurement, "errors")
+    return _read_parts("errors")(measurement)
+
+
 def _read_slow(measurement: Measurement) -> int:
     if not isfinite(float(measurement.counts["limit_ms"])):
         raise ValueError("limit_ms is not a number of milliseconds")
     return _read_parts("over")(measurement)
+
+
+def _read_slow_pair(measurement: Measurement) -> int:
+    _refuse_baseline(measurement, "over")
+    return _read_slow(measurement)
+
+
+def _refuse_baseline(measurement: Measurement, part: str) -> None:
+    n = read_count(measurement.counts, "baseline_n")
+    if read_count(measurement.counts, f"baseline_{part}") > n:
+        raise ValueError(f"baseline_{part} is more than baseline_n, which is {n}")
 
 
 def _read_latency_pair(measurement: Measurement) -> int:
@@ -76,8 +105,11 @@ _READERS: Mapping[str, Callable[[Measurement], int]] = {
     "latency_ms": lambda measurement: sum(read_latencies(measurement.counts["buckets"])),
     "latency_pair": _read_latency_pair,
     "footprint": _read_footprint,
-    "pairs": _read_parts("bad", "missing", "eligible", "paired"),
+    "pairs": _read_pairs,
     "labelled": _read_labelled,
     "requests": _read_parts("errors"),
     "slow": _read_slow,
+    "live_latency": _read_latency_pair,
+    "outcomes": _read_outcomes,
+    "slow_pair": _read_slow_pair,
 }

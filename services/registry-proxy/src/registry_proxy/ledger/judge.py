@@ -13,6 +13,7 @@ from lifecycle.gates import Bounds, Observation, decide
 from lifecycle.policies import Gate, NonInferior, Rule
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
 from lifecycle.weighing import weigh
+from stats.counts import is_counted
 from stats.measures import MEASURES
 
 _LEADING: Mapping[EvidenceKind, str] = {
@@ -22,6 +23,9 @@ _LEADING: Mapping[EvidenceKind, str] = {
     EvidenceKind.CANARY: "requests",
 }
 """The Measurement whose n and duration say how much was seen, per kind of Evidence."""
+
+_SLOW = frozenset({"slow_ratio", "slow_difference"})
+"""Measures of how many took longer than a latency, which must be the one that the Gate means."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def judge_gate(gate: Gate, evidence: Evidence | NoEvidence) -> Verdict:
             return decide(gate, {}, None)
         return conclude([Reason(gate.name, Outcome.INCONCLUSIVE, evidence.why)])
     verdict = decide(gate, weigh_gate(gate, evidence), _observe(evidence))
-    return conclude([*verdict.reasons, *_other_limits(gate, evidence)])
+    return conclude([*verdict.reasons, *_uncounted(gate, evidence), *_other_limits(gate, evidence)])
 
 
 def weigh_gate(gate: Gate, evidence: Evidence) -> Mapping[Rule, Bounds]:
@@ -63,9 +67,22 @@ def _observe(evidence: Evidence) -> Observation:
 def _bounds(rule: Rule, gate: Gate, evidence: Evidence, alpha: float) -> Bounds | None:
     measure = MEASURES[rule.measure]
     measurement = evidence.measurement(measure.counts, rule.slice)
-    if measurement is None or (rule.measure == "slow_ratio" and _slow_over(measurement, gate)):
+    if measurement is None or (rule.measure in _SLOW and _slow_over(measurement, gate)):
         return None
     return measure.bounds(measurement.counts, _centre(rule), alpha)
+
+
+def _uncounted(gate: Gate, evidence: Evidence) -> list[Reason]:
+    """Say why coverage is not known, which a rule alone cannot."""
+    pairs = evidence.measurement("pairs")
+    if evidence.kind is not EvidenceKind.SHADOW or pairs is None or is_counted(pairs.counts):
+        return []
+    text = (
+        f"{pairs.counts['mirror_percent']} % of the requests are mirrored and the gateway's own "
+        "count of them is not known, so neither is how many answers are missing; mirror 100 %, or "
+        "let the rollout-controller read the gateway's statistics"
+    )
+    return [Reason(gate.name, Outcome.INCONCLUSIVE, text)]
 
 
 def _slow_over(measurement: Measurement, gate: Gate) -> float | None:
@@ -75,8 +92,8 @@ def _slow_over(measurement: Measurement, gate: Gate) -> float | None:
 
 
 def _other_limits(gate: Gate, evidence: Evidence) -> list[Reason]:
-    judged = {rule.slice for rule in gate.rules if rule.measure == "slow_ratio"}
-    measured = [evidence.measurement("slow", name) for name in sorted(judged)]
+    judged = {(MEASURES[r.measure].counts, r.slice) for r in gate.rules if r.measure in _SLOW}
+    measured = [evidence.measurement(*wanted) for wanted in sorted(judged)]
     others = {over for m in measured if m is not None and (over := _slow_over(m, gate))}
     return [
         Reason(
