@@ -24,6 +24,8 @@ def refuse_unreadable(evidence: Evidence) -> None:
 
 
 def _read(measurement: Measurement) -> None:
+    if not isinstance(measurement.counts, Mapping):
+        raise TypeError("counts is no object")
     counted = _READERS[measurement.name](measurement)
     if whole(measurement.n) != counted:
         raise ValueError(f"n is {measurement.n} but {counted} were counted")
