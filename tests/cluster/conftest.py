@@ -42,6 +42,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """The journey begins on a release that nothing was done to; its versions serve the others."""
     first = ("test_journey.py", "test_bad_days.py")
