@@ -181,4 +181,5 @@ def test_prometheus_scrapes_what_a_pod_monitor_names(namespace, kubectl, eventua
     def samples():
         return json.loads(kubectl("get", "--raw", proxy + query))["data"]["result"]
 
-    assert eventually(samples, 60)
+    # The kubelet may take more than a minute to show Prometheus its new configuration.
+    assert eventually(samples, 180)

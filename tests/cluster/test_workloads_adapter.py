@@ -17,7 +17,13 @@ from lifecycle.rollouts import Colour
 from rollout_controller.adapters.inference_services import PredictorPlace
 from rollout_controller.adapters.kserve import KServe
 from rollout_controller.ports import WorkloadsRefused, WorkloadsUnreachable
-from servicekit.kubernetes_api import KubernetesApi, KubernetesFault, core, grouped
+from servicekit.kubernetes_api import (
+    KubernetesApi,
+    KubernetesFault,
+    ObjectMissing,
+    core,
+    grouped,
+)
 
 # The API server may be anywhere: KUBECONFIG says where.
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio, pytest.mark.enable_socket]
@@ -296,13 +302,26 @@ async def refused(kserve):
     return False
 
 
+async def deleted(api, path):
+    """Wait until an object that was deleted is no more: its own controller lets it go."""
+
+    async def missing():
+        try:
+            await api.get(path)
+        except ObjectMissing:
+            return True
+        return False
+
+    await eventually(missing)
+
+
 async def test_an_inference_service_deleted_by_hand_is_made_again(kserve, api, place):
     await loaded(kserve)
     path = grouped(
         "serving.kserve.io/v1beta1", place.namespace, "inferenceservices", f"{MODEL}-blue"
     )
     await api.delete(path)
-    await until(kserve, lambda state: state is None)
+    await deleted(api, path)
 
     assert (await loaded(kserve)).alive
 
