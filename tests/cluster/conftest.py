@@ -42,15 +42,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item):
+    """Group what may run at once; later, pytest-xdist would have read the groups already."""
+    if not item.get_closest_marker("xdist_group"):
+        group = "platform" if item.path.name in PLATFORM else "release"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items):
     """The journey begins on a release that nothing was done to; its versions serve the others."""
     first = ("test_journey.py", "test_bad_days.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else 2)
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            group = "platform" if item.path.name in PLATFORM else "release"
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def echo_container(name):
