@@ -13,10 +13,10 @@ from drift_monitor.count import Rules, close_windows, count_records
 from drift_monitor.intake import Intake
 from drift_monitor.judge import judge_windows
 from drift_monitor.metrics import Metrics
-from drift_monitor.pairings import add_up
+from drift_monitor.mirrored import span_of
 from drift_monitor.ports import Journal, Store, StoreUnavailable
 from drift_monitor.shelf import Shelf
-from drift_monitor.windows import ALL, Times
+from drift_monitor.windows import Times
 from servicekit.process import Health
 
 # Batches per transaction: a commit costs as much as counting one or two.
@@ -107,8 +107,9 @@ class Testing:
         with self._store.read() as transaction:
             for pairing in transaction.registered.pairings():
                 if pairing.until is None:
-                    tallies = transaction.answers.tally(pairing, settled)
-                    metrics.observe_pairing(pairing, add_up(ALL, tallies))
+                    span = span_of(pairing, None, settled)
+                    counted = transaction.answers.tally(pairing, span)
+                    metrics.observe_pairing(pairing, counted.all)
 
     def _forget(self, now: float) -> None:
         with self._store.begin() as transaction:

@@ -43,6 +43,7 @@ class EventBatch:
     request_id: list[str]
     time: NDArray[np.float64]
     outcome: list[str]
+    latency_ms: NDArray[np.float64]
     label: NDArray[np.int64]
     confidence: NDArray[np.float64]
     words: NDArray[np.float64]
@@ -81,6 +82,7 @@ def read_batch(body: bytes) -> EventBatch:
         request_id=_texts(columns, "request_id", rows),
         time=_numbers(columns, "time", rows),
         outcome=_texts(columns, "outcome", rows),
+        latency_ms=_numbers(columns, "latency_ms", rows),
         label=_labels(columns, rows, len(labels)),
         confidence=_confidences(columns, rows),
         words=_numbers(columns, "words", rows),

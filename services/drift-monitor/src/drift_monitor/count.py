@@ -6,15 +6,17 @@ once. The Windows' clock is the time of arrival as journalled: a replay closes t
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 
 import numpy as np
 
+from drift_monitor.answers import answers_of
 from drift_monitor.batches import EventBatch, read_batch
-from drift_monitor.ports import Answer, Record, Store, Transaction, Version
+from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference, rows_of
 from drift_monitor.shelf import Shelf
-from drift_monitor.windows import Window, boundary_after, length_slice, slices_of
+from drift_monitor.windows import Window, boundary_after, slices_of
 
 # Callers name slices; without a bound one that sends a fresh value each time fills the disk.
 _MOST_SLICES = 30
@@ -73,15 +75,16 @@ class _Counting:
     def add(self, record: Record, batch: EventBatch) -> None:
         self.counted.events.update((batch.model, outcome) for outcome in batch.outcome)
         version = self.transaction.registered.version(batch.model, batch.version, batch.labels)
-        answers = _answers(batch)
         if self._is_full(version):
-            self.counted.answers_refused += len(answers)
+            self.counted.answers_refused += batch.rows
+            self._note_full(version, float(batch.time.min()))
         else:
-            self.transaction.answers.add(version, record.received_at, answers)
+            self.transaction.answers.add(version, record.received_at, answers_of(batch))
+        answered = int(batch.answered.sum())
         reference = self.references[batch.version]
         if reference is None or reference.sketcher.labels != batch.labels:
-            self.counted.unreferenced += len(answers)
-        elif answers:
+            self.counted.unreferenced += answered
+        elif answered:
             self._add_sums(record.received_at, batch, reference)
 
     def _is_full(self, version: Version) -> bool:
@@ -96,6 +99,14 @@ class _Counting:
             return False
         limit = roles[version.digest] * self.rules.pair_limit
         return self.transaction.answers.count(version) >= limit
+
+    def _note_full(self, version: Version, at: float) -> None:
+        """Whatever else comes counts for no pairing of this version, from `at` on."""
+        registered = self.transaction.registered
+        for pairing in registered.pairings(version.model):
+            named = version.digest in (pairing.baseline, pairing.candidate)
+            if named and pairing.until is None and (pairing.full_at or inf) > at:
+                registered.put([replace(pairing, full_at=at)])
 
     def _add_sums(self, at: float, batch: EventBatch, reference: Reference) -> None:
         vectors = reference.sketcher.vectors(rows_of(batch))
@@ -118,19 +129,6 @@ class _Counting:
             return None
         end = boundary_after(at, seconds)
         return window or Window(version, name, end - seconds, end, 0, np.zeros(width))
-
-
-def _answers(batch: EventBatch) -> list[Answer]:
-    return [
-        Answer(
-            request_id=batch.request_id[row],
-            label=batch.labels[batch.label[row]],
-            time=float(batch.time[row]),
-            fingerprint=batch.fingerprint[row],
-            length_slice=length_slice(float(batch.words[row])),
-        )
-        for row in np.flatnonzero(batch.answered)
-    ]
 
 
 def _slices(batch: EventBatch) -> dict[str, list[int]]:

@@ -4,7 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from drift_monitor.count import Counted
 from drift_monitor.monitors import Monitor
-from drift_monitor.pairings import Pairing, Tally
+from drift_monitor.pairings import Pairing
+from drift_monitor.tallies import Tally
 
 _SIGNAL = ("model", "version", "slice", "detector")
 _PREFIX = "isogloss_drift_monitor"

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drift_monitor.findings import Finding
+from drift_monitor.mirrored import Span
 from drift_monitor.monitors import Monitor
-from drift_monitor.pairings import Pairing, Tally
+from drift_monitor.pairings import Pairing
 from drift_monitor.sketches import Floats
+from drift_monitor.tallies import Tallies
 from drift_monitor.windows import Window
 
 
@@ -43,13 +45,21 @@ class Record:
 
 @dataclass(frozen=True)
 class Answer:
-    """One row of a version that a pairing may count. `fingerprint` is empty where unknown."""
+    """One row of a version that a pairing may count: one text of a `request`, the `first` of it or
+    a further one, or a request that was not answered. `label` is empty without an answer,
+    `fingerprint` where unknown; `latency_bucket` is a place among
+    `stats.quantiles.latency_buckets`.
+    """
 
     request_id: str
+    request: str
+    first: bool
+    outcome: str
     label: str
     time: float
     fingerprint: str
-    length_slice: str
+    latency_bucket: int
+    slices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,11 +117,14 @@ class Answers(Protocol):
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
         """Keep labels by request id; a later one replaces an earlier."""
 
-    def tally(self, pairing: Pairing, settled_before: float) -> list[Tally]:
-        """Count a pairing per length Slice; unpaired answers count once received before that."""
+    def tally(self, pairing: Pairing, span: Span) -> Tallies:
+        """Count a pairing over a Span."""
 
     def count(self, version: Version) -> int:
         """Return how many answers of a version are kept."""
+
+    def forget_unmirrored(self, pairing: Pairing, received_before: float) -> None:
+        """Drop the Baseline's answers to requests that the Candidate never told of."""
 
 
 class Registered(Protocol):

@@ -12,7 +12,8 @@ from drift_monitor.batches import MAX_BYTES, BatchRefused
 from drift_monitor.detectors import NAIVE_COSINE_LIMIT
 from drift_monitor.intake import Intake, Taken
 from drift_monitor.metrics import Metrics
-from drift_monitor.pairings import Pairing, PairingConflict, Tally, add_up, register
+from drift_monitor.mirrored import MirrorCount, span_of
+from drift_monitor.pairings import Pairing, PairingConflict, register
 from drift_monitor.ports import JournalRefused, Store, StoreUnavailable, Transaction
 from drift_monitor.schemas import (
     EvidenceWish,
@@ -22,7 +23,8 @@ from drift_monitor.schemas import (
     pairing_page,
     signal_page,
 )
-from drift_monitor.windows import ALL, Times
+from drift_monitor.tallies import Tallies
+from drift_monitor.windows import Times
 from lifecycle.evidence import PAYLOAD_TYPE
 from servicekit.callers import Callers, caller_dependency
 from servicekit.problems import Problem
@@ -105,7 +107,14 @@ async def put_pairing(
     model: ModelName, rollout: RolloutName, wish: PairingWish, parts: Wired
 ) -> dict[str, Any]:
     """Begin to pair the answers of two versions."""
-    wanted = Pairing(model, rollout, wish.baseline, wish.candidate, wish.since)
+    wanted = Pairing(
+        model,
+        rollout,
+        wish.baseline,
+        wish.candidate,
+        wish.since,
+        mirror_percent=wish.mirror_percent,
+    )
 
     def store_it(transaction: Transaction) -> None:
         transaction.registered.put(register(wanted, transaction.registered.pairings(model)))
@@ -114,15 +123,13 @@ async def put_pairing(
         await _write(parts, store_it)
     except PairingConflict as conflict:
         raise Problem(409, "pairing-conflict", "Paired otherwise", str(conflict)) from conflict
-    pairing, tallies = await _tally(parts, model, rollout)
-    return pairing_page(pairing, add_up(ALL, tallies))
+    return pairing_page(*await _tally(parts, model, rollout))
 
 
 @router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[_role("viewer")])
 async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
     """Show a pairing's counts so far."""
-    pairing, tallies = await _tally(parts, model, rollout)
-    return pairing_page(pairing, add_up(ALL, tallies))
+    return pairing_page(*await _tally(parts, model, rollout))
 
 
 @router.post(
@@ -133,7 +140,8 @@ async def sign_evidence(
     model: ModelName, rollout: RolloutName, wish: EvidenceWish, parts: Wired
 ) -> dict[str, Any]:
     """Sign the counts so far as shadow Evidence."""
-    pairing, tallies = await _tally(parts, model, rollout)
+    mirror = wish.mirror.to_count() if wish.mirror else None
+    pairing, tallies = await _tally(parts, model, rollout, mirror)
     subjects = wish.subjects.to_subjects()
     try:
         evidence = shadow_evidence(pairing, tallies, subjects, parts.clock(), wish.expires_at)
@@ -178,13 +186,18 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
     }
 
 
-async def _tally(parts: Parts, model: str, rollout: str) -> tuple[Pairing, list[Tally]]:
+async def _tally(
+    parts: Parts, model: str, rollout: str, mirror: MirrorCount | None = None
+) -> tuple[Pairing, Tallies]:
     settled = parts.settled_before()
 
-    def read(transaction: Transaction) -> tuple[Pairing, list[Tally]] | None:
+    def read(transaction: Transaction) -> tuple[Pairing, Tallies] | None:
         known = transaction.registered.pairings(model)
         pairing = next((p for p in known if p.rollout == rollout), None)
-        return (pairing, transaction.answers.tally(pairing, settled)) if pairing else None
+        if pairing is None:
+            return None
+        span = span_of(pairing, mirror, settled)
+        return pairing, transaction.answers.tally(pairing, span)
 
     found = await _read(parts, read)
     if found is None:

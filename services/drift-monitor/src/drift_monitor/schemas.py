@@ -5,14 +5,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drift_monitor.findings import Finding
+from drift_monitor.mirrored import MirrorCount
 from drift_monitor.monitors import Monitor
-from drift_monitor.pairings import Pairing, Tally
+from drift_monitor.pairings import ALL_REQUESTS, Pairing
+from drift_monitor.tallies import Tallies
 from lifecycle.evidence import Subjects
 
 DigestText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 # A day's labels come in files; one request carries a part of one.
 _MOST_ITEMS = 1000
+_MOST_READINGS = 200
 
 
 class _Strict(BaseModel):
@@ -54,6 +57,7 @@ class PairingWish(_Strict):
     baseline: DigestText
     candidate: DigestText
     since: float = Field(ge=0, allow_inf_nan=False)
+    mirror_percent: int = Field(ALL_REQUESTS, ge=1, le=ALL_REQUESTS)
 
     @model_validator(mode="after")
     def _two_versions(self) -> "PairingWish":
@@ -77,26 +81,47 @@ class SubjectsNamed(_Strict):
         return Subjects(**self.model_dump())
 
 
+_Time = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MirrorRead(_Strict):
+    """The gateway's count of mirrored requests since `since`, as [time, requests], oldest first."""
+
+    percent: int = Field(ge=1, le=ALL_REQUESTS)
+    since: _Time
+    readings: list[tuple[_Time, Annotated[int, Field(ge=0)]]] = Field(max_length=_MOST_READINGS)
+
+    def to_count(self) -> MirrorCount:
+        """Return the value that a Span is chosen by."""
+        return MirrorCount(self.percent, self.since, tuple(self.readings))
+
+
 class EvidenceWish(_Strict):
-    """What shadow Evidence should be bound to and until when it counts."""
+    """What shadow Evidence should be bound to and until when it counts; `mirror` None: how many
+    requests were mirrored is not known.
+    """
 
     subjects: SubjectsNamed
     expires_at: float = Field(gt=0, allow_inf_nan=False)
+    mirror: MirrorRead | None = None
 
 
-def pairing_page(pairing: Pairing, tally: Tally) -> dict[str, Any]:
-    """Return a pairing with its counts on slice all."""
+def pairing_page(pairing: Pairing, tallies: Tallies) -> dict[str, Any]:
+    """Return a pairing with its counts on slice all; a coverage of null is not known."""
+    tally, span = tallies.all, tallies.span
+    known = not span.partial or span.mirrored is not None
     return {
         "rollout": pairing.rollout,
         "baseline": pairing.baseline,
         "candidate": pairing.candidate,
         "since": pairing.since,
+        "mirror_percent": pairing.mirror_percent,
         "eligible": tally.eligible,
         "pairs": tally.paired,
         "agreeing": tally.agreeing,
         "disagreeing": tally.disagreeing,
         "missing": tally.missing,
-        "coverage": tally.coverage,
+        "coverage": tally.coverage if known else None,
         "labelled": {"n": tally.labelled, "wins": tally.wins, "losses": tally.losses},
     }
 

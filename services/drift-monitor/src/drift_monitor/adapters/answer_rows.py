@@ -4,12 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
-from drift_monitor.pairings import Pairing, Tally
+from drift_monitor.mirrored import Span
+from drift_monitor.pairings import ALL_REQUESTS, Pairing
 from drift_monitor.ports import Answer, Version
+from drift_monitor.tallies import Cell, Tallies, add_up
+
+_NOBODY = -1
+"""The row of a version that has not answered anything yet."""
 
 
 class AnswerRows:
@@ -22,7 +27,10 @@ class AnswerRows:
         """Keep answers; the first of a request id stays."""
         if answers:
             common = {"version": version.row, "received_at": received_at}
-            rows = [vars(answer) | common for answer in answers]
+            rows = [
+                {**vars(answer), **common, "slices": json.dumps(answer.slices)}
+                for answer in answers
+            ]
             self._connection.execute(upsert(ANSWERS).on_conflict_do_nothing(), rows)
 
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
@@ -38,67 +46,124 @@ class AnswerRows:
         if rows:
             self._connection.execute(replacing, rows)
 
-    def tally(self, pairing: Pairing, settled_before: float) -> list[Tally]:
-        """Count a pairing per length Slice."""
+    def tally(self, pairing: Pairing, span: Span) -> Tallies:
+        """Count a pairing over a Span."""
         baseline = self._version(pairing.model, pairing.baseline)
         candidate = self._version(pairing.model, pairing.candidate)
         if baseline is None:
-            return []
-        known_labels = json.loads(baseline.labels)
-        candidate_row = candidate.row if candidate else -1
-        query = _tally_query(pairing, baseline.row, candidate_row, settled_before, known_labels)
-        rows = self._connection.execute(query)
-        return [Tally(row[0], *(int(count or 0) for count in row[1:])) for row in rows]
+            return add_up(span, (), 0)
+        rows = (baseline.row, candidate.row if candidate else _NOBODY)
+        cells = self._connection.execute(_cells(rows, span, json.loads(baseline.labels)))
+        reported = self._connection.execute(_reported(rows, span)).scalar_one()
+        return add_up(span, (_cell(row) for row in cells), int(reported))
 
     def count(self, version: Version) -> int:
         """Return how many answers of a version are kept."""
         query = select(func.count()).where(ANSWERS.c.version == version.row)
         return int(self._connection.execute(query).scalar_one())
 
+    def forget_unmirrored(self, pairing: Pairing, received_before: float) -> None:
+        """Drop the Baseline's answers that cannot become pairs, where only some are mirrored."""
+        if pairing.mirror_percent == ALL_REQUESTS or pairing.until is not None:
+            return
+        baseline = self._version(pairing.model, pairing.baseline)
+        candidate = self._version(pairing.model, pairing.candidate)
+        if baseline is None or candidate is None:
+            return
+        old = and_(ANSWERS.c.version == baseline.row, ANSWERS.c.received_at < received_before)
+        told = _report(candidate.row, ANSWERS.c.request).exists()
+        self._connection.execute(delete(ANSWERS).where(old, ~told))
+
     def _version(self, model: str, digest: str) -> Any:
         query = select(VERSIONS).where(VERSIONS.c.model == model, VERSIONS.c.digest == digest)
         return self._connection.execute(query).first()
 
 
-def _tally_query(
-    pairing: Pairing, baseline: int, candidate: int, settled_before: float, labels: Sequence[str]
-) -> Select[Any]:
-    ours, theirs = _first_of_each_text(pairing, baseline), ANSWERS.alias("theirs")
-    same_request = and_(theirs.c.request_id == ours.c.request_id, theirs.c.version == candidate)
+def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Select[Any]:
+    """Count alike rows of the Baseline; retries and repeated texts are one observation."""
+    ours, theirs = _first_of_each_text(versions, span), ANSWERS.alias("theirs")
+    same_text = and_(theirs.c.request_id == ours.c.request_id, theirs.c.version == versions[1])
     # A label that no answer can have says nothing about who is right.
     labelled = and_(LABELS.c.request_id == ours.c.request_id, LABELS.c.label.in_(labels))
-    paired = theirs.c.request_id.is_not(None)
-    won = and_(theirs.c.label == LABELS.c.label, ours.c.label != LABELS.c.label)
-    lost = and_(theirs.c.label != LABELS.c.label, ours.c.label == LABELS.c.label)
-    return (
-        select(
-            ours.c.length_slice,
-            func.count(),
-            _number(paired),
-            _number(theirs.c.label != ours.c.label),
-            _number(and_(paired, LABELS.c.label.is_not(None))),
-            _number(won),
-            _number(lost),
-        )
-        .select_from(ours.outerjoin(theirs, same_request).outerjoin(LABELS, labelled))
-        .where(ours.c.copy == 1, or_(paired, ours.c.received_at < settled_before))
-        .group_by(ours.c.length_slice)
-        .order_by(ours.c.length_slice)
+    answered = ours.c.outcome == "ok"
+    paired = and_(answered, theirs.c.outcome == "ok")
+    timed = and_(ours.c.first, paired)
+    looks = (
+        ours.c.slices,
+        _flag(answered),
+        _flag(ours.c.report.is_not(None)),
+        _flag(ours.c.report == "ok"),
+        _flag(paired),
+        _flag(theirs.c.label == ours.c.label),
+        case((LABELS.c.label.is_not(None), _flag(ours.c.label == LABELS.c.label))),
+        case((LABELS.c.label.is_not(None), _flag(theirs.c.label == LABELS.c.label))),
+        _flag(ours.c.first),
+        case((timed, ours.c.latency_bucket), else_=0),
+        case((timed, theirs.c.latency_bucket), else_=0),
+    )
+    named = [look.label(f"look_{place}") for place, look in enumerate(looks)]
+    joined = ours.outerjoin(theirs, same_text).outerjoin(LABELS, labelled)
+    query = select(func.count(), *named).select_from(joined).where(ours.c.copy == 1)
+    return query.group_by(*named)
+
+
+def _cell(row: Row[Any]) -> Cell:
+    count, slices, answered, reported, candidate_ok, paired, agrees, *others = tuple(row)
+    right, candidate_right, first, ours, theirs = others
+    return Cell(
+        slices=tuple(json.loads(slices)),
+        count=int(count),
+        answered=bool(answered),
+        reported=bool(reported),
+        candidate_ok=bool(candidate_ok),
+        paired=bool(paired),
+        agrees=bool(agrees),
+        right=None if right is None else bool(right),
+        candidate_right=None if candidate_right is None else bool(candidate_right),
+        first=bool(first),
+        buckets=(int(ours), int(theirs)),
     )
 
 
-def _first_of_each_text(pairing: Pairing, baseline: int) -> Any:
-    """Number the copies of each text: one caller repeating itself is one observation."""
-    text = func.coalesce(func.nullif(ANSWERS.c.fingerprint, ""), ANSWERS.c.request_id)
-    order = (ANSWERS.c.time, ANSWERS.c.request_id)
+def _first_of_each_text(versions: tuple[int, int], span: Span) -> Any:
+    """Number the copies of each text among the rows of the Baseline that count."""
+    baseline, candidate = versions
+    report = _report(candidate, ANSWERS.c.request).scalar_subquery()
+    rows = (
+        select(ANSWERS, report.label("report"))
+        .where(ANSWERS.c.version == baseline, ANSWERS.c.outcome != "rejected")
+        .where(_within(ANSWERS.c.time, span))
+        .subquery()
+    )
+    text = func.coalesce(func.nullif(rows.c.fingerprint, ""), rows.c.request_id)
+    order = (rows.c.time, rows.c.request_id)
     copies = func.row_number().over(partition_by=text, order_by=order).label("copy")
-    query = select(ANSWERS, copies).where(
-        ANSWERS.c.version == baseline, ANSWERS.c.time >= pairing.since
-    )
-    if pairing.until is not None:
-        query = query.where(ANSWERS.c.time < pairing.until)
-    return query.subquery()
+    counts: Any = rows.c.report.is_not(None)
+    if not span.partial:
+        counts = or_(counts, rows.c.received_at < span.settled_before)
+    return select(rows, copies).where(counts).subquery("ours")
 
 
-def _number(condition: Any) -> Any:
-    return func.sum(case((condition, 1), else_=0))
+def _report(candidate: int, request: Any) -> Any:
+    """Select what the Candidate said became of a request, which all its rows say alike."""
+    rows = ANSWERS.alias("report")
+    query = select(rows.c.outcome).where(rows.c.version == candidate, rows.c.request == request)
+    return query.limit(1).correlate(ANSWERS)
+
+
+def _reported(versions: tuple[int, int], span: Span) -> Select[Any]:
+    """Count the requests that the Candidate told of, by the time the Baseline answered them."""
+    ours, theirs = ANSWERS.alias("ours"), ANSWERS.alias("theirs")
+    same = and_(ours.c.version == versions[0], ours.c.request == theirs.c.request, ours.c.first)
+    time = func.coalesce(ours.c.time, theirs.c.time)
+    query = select(func.count()).select_from(theirs.outerjoin(ours, same))
+    return query.where(theirs.c.version == versions[1], theirs.c.first, _within(time, span))
+
+
+def _within(time: Any, span: Span) -> Any:
+    since = time >= span.since
+    return since if span.until is None else and_(since, time < span.until)
+
+
+def _flag(condition: Any) -> Any:
+    return case((condition, 1), else_=0)

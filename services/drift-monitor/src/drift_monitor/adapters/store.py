@@ -114,6 +114,8 @@ class _SqlTransaction:
         )
         too_old = ANSWERS.c.received_at < now - _LOOK_BACK_SECONDS
         run(delete(ANSWERS).where(too_old, ~belongs.exists()))
+        for pairing in self.registered.pairings():
+            self.answers.forget_unmirrored(pairing, now - _LOOK_BACK_SECONDS)
 
 
 class _ProgressRows:

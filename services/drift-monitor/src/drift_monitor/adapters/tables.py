@@ -37,8 +37,9 @@ VERSIONS = Table(
     Column("cosine", Float),  # of the last tested Window on slice all
     Index("versions_by_digest", "model", "digest", unique=True),
 )
+# Earlier releases kept less of both; what was paired then begins anew in these.
 PAIRINGS = Table(
-    "pairings",
+    "pairings_2",
     METADATA,
     Column("model", String, primary_key=True),
     Column("rollout", String, primary_key=True),
@@ -46,17 +47,24 @@ PAIRINGS = Table(
     Column("candidate", String, nullable=False),
     Column("since", Float, nullable=False),
     Column("until", Float),
+    Column("mirror_percent", Integer, nullable=False),
+    Column("full_at", Float),
 )
 ANSWERS = Table(
-    "answers",
+    "answers_2",
     METADATA,
     Column("version", Integer, ForeignKey("versions.row"), primary_key=True),
     Column("request_id", String, primary_key=True),
+    Column("request", String, nullable=False),
+    Column("first", Boolean, nullable=False),
+    Column("outcome", String, nullable=False),
     Column("label", String, nullable=False),
     Column("time", Float, nullable=False),
     Column("received_at", Float, nullable=False, index=True),
     Column("fingerprint", String, nullable=False),
-    Column("length_slice", String, nullable=False),
+    Column("latency_bucket", Integer, nullable=False),
+    Column("slices", String, nullable=False),  # JSON list
+    Index("answers_by_request", "version", "request"),
     sqlite_with_rowid=False,
 )
 LABELS = Table(
