@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from kube import eventually, kubectl
 from load import NAMESPACE as USERS_NAMESPACE
@@ -22,13 +23,14 @@ collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
 GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
 GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
-# These need no release: `make e2e` runs them beside the others (-n 2 --dist loadgroup).
+# These need no release: `make e2e` runs them beside the others (-n 2 --dist loadscope).
 PLATFORM = {
     "test_cluster.py",
     "test_gateway_adapter.py",
     "test_lease.py",
     "test_workloads_adapter.py",
 }
+CORDONS = "test_a_cordoned_node"  # no pod of the release could start meanwhile
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -38,15 +40,22 @@ RESTRICTED = {
 }
 
 
+class Groups(LoadScopeScheduling):
+    """What runs in one process, one after the other."""
+
+    def _split_scope(self, nodeid):
+        file, _, name = nodeid.partition("::")
+        alone = Path(file).name in PLATFORM and not name.startswith(CORDONS)
+        return "platform" if alone else "release"
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "cluster: needs the cluster that KUBECONFIG names: make e2e")
 
 
-def pytest_itemcollected(item):
-    """Group what may run at once; later, pytest-xdist would have read the groups already."""
-    if not item.get_closest_marker("xdist_group"):
-        group = "platform" if item.path.name in PLATFORM else "release"
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config, log):
+    """Run what needs the release in one process, the rest beside it."""
+    return Groups(config, log)
 
 
 def pytest_collection_modifyitems(items):

@@ -326,7 +326,6 @@ async def test_an_inference_service_deleted_by_hand_is_made_again(kserve, api, p
     assert (await loaded(kserve)).alive
 
 
-@pytest.mark.xdist_group("release")  # else no pod of the release could start meanwhile
 async def test_a_cordoned_node_whose_drain_the_budget_holds_up_is_named(kserve, api, place):
     await loaded(kserve)
     (pod,) = await api.list(core(place.namespace, "pods"))
