@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference.adapters.artifact_directory import ArtifactDirectory
+from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.ids import Ids
 from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
@@ -44,7 +45,6 @@ from servicekit.problems import install_problem_pages
 from servicekit.process import Health, Listener, install_pages, run_apps
 
 if TYPE_CHECKING:
-    from inference.adapters.drift_monitor import DriftMonitor
     from inference.oip_grpc.server import GrpcServer
 
 _log = logging.getLogger(__name__)
@@ -231,7 +231,8 @@ def artifact_source(settings: InferenceSettings) -> ArtifactSource:
     """Return where the artifact comes from."""
     if settings.digest is None:
         return ArtifactDirectory(Path(settings.artifact))
-    from inference.adapters.registry_proxy import RegistryProxy  # noqa: PLC0415 - as below
+    # Its HTTP client takes a quarter of a second to import, of a start that should take one.
+    from inference.adapters.registry_proxy import RegistryProxy  # noqa: PLC0415
 
     return RegistryProxy(
         _given(settings.registry_url),
@@ -241,12 +242,9 @@ def artifact_source(settings: InferenceSettings) -> ArtifactSource:
     )
 
 
-def _event_sink(settings: InferenceSettings) -> "DriftMonitor | None":
+def _event_sink(settings: InferenceSettings) -> DriftMonitor | None:
     if settings.drift_monitor_url is None:
         return None
-    # Its HTTP client takes a quarter of a second to import, of a start that should take one.
-    from inference.adapters.drift_monitor import DriftMonitor  # noqa: PLC0415
-
     return DriftMonitor(settings.drift_monitor_url, _checked_token_file(settings))
 
 
