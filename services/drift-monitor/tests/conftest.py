@@ -1,18 +1,26 @@
 """Builders of event batches and References, a fake registry, and the tables on a real file."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
+from types import SimpleNamespace
 
+import httpx
 import msgpack
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from drift_monitor.adapters.store import SqlStore
+from drift_monitor.adapters.databases import open_sqlite
+from drift_monitor.app import create_app
 from drift_monitor.batches import read_batch
 from drift_monitor.count import Rules, count_records
 from drift_monitor.ports import Record, ReferenceRefused
+from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
+from servicekit.process import Health
+from servicekit.signing import generate_key
 
 BASELINE = "sha256:" + "b" * 64
 CANDIDATE = "sha256:" + "c" * 64
@@ -37,6 +45,7 @@ class Traffic:
             "projection": (rng.normal(size=(rows, 64)) / 8 + 0.04 + self._shift).astype(np.float16),
             "scores": np.where(of_label, confidence[:, None], 1 - confidence[:, None]).astype("f4"),
             "label_indices": label,
+            "true_indices": np.where(rng.random(rows) < confidence, label, 1 - label),
             "words": np.maximum(1, rng.lognormal(np.log(self._words), 0.3, rows)).astype("i4"),
             "oov": rng.beta(1, 20, rows).astype("f4"),
             "non_letter": rng.beta(4, 60, rows).astype("f4"),
@@ -107,7 +116,7 @@ class Kit:
         self.restart()
 
     def restart(self):
-        self.store = SqlStore(self._path)
+        self.store = open_sqlite(self._path, "one")
         self.shelf = Shelf(self.references, lambda: self.now)
 
     def count(self, *documents):
@@ -160,3 +169,90 @@ def artifact():
 @pytest.fixture(scope="session")
 def batch_of():
     return lambda document: read_batch(pack(document))
+
+
+_ROLES = ("predictor", "operator", "rollout-controller", "trainer")
+_PAIRING = "/v1/models/sentiment/pairings/r1"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    callers = [
+        {"name": role, "roles": [role], "sha256": hashlib.sha256(role.encode()).hexdigest()}
+        for role in _ROLES
+    ]
+    for name, text in (("callers.json", json.dumps({"callers": callers})), ("token", "own")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    generate_key(tmp_path / "key.pem")
+    return DriftMonitorSettings(
+        data_dir=tmp_path / "data",
+        registry_url="http://127.0.0.1:1",
+        token_file=tmp_path / "token",
+        callers_file=tmp_path / "callers.json",
+        signing_key_file=tmp_path / "key.pem",
+        window_seconds=60,
+        queue_limit=3,
+        labelling_seconds=600,
+    )
+
+
+class Monitor:
+    """A client of a running app; `now` is the app's clock."""
+
+    def __init__(self, app, world):
+        self._app = app
+        self.world = world
+        transport = httpx.ASGITransport(app)
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://monitor")
+
+    async def ask(self, method, path, role="predictor", **options):
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {role}"} if role else {}
+        return await self._http.request(method, path, headers=headers, **options)
+
+    async def send(self, body):
+        return await self.ask("POST", "/v1/events", content=body)
+
+    async def counted(self):
+        """Wait until everything that arrived is in the tables."""
+        await _until(self._nothing_waits)
+
+    async def _nothing_waits(self):
+        return await self.sample("isogloss_drift_monitor_batches_waiting") == 0
+
+    async def pairing(self):
+        return (await self.ask("GET", _PAIRING)).json()
+
+    async def sample(self, name):
+        text = (await self.ask("GET", "/metrics")).text
+        lines = [line for line in text.splitlines() if line.startswith(name)]
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else None
+
+
+@pytest.fixture
+def running(settings, fake_references):
+    """Run a test's steps on a started app; started again it finds what the last one left."""
+
+    def run(steps):
+        async def start():
+            world = SimpleNamespace(now=1000.0, health=Health(), references=fake_references)
+            app = create_app(settings, world.health, lambda: world.now, fake_references)
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(app.router.lifespan_context(app))
+                await steps(Monitor(app, world))
+
+        asyncio.run(start())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def until():
+    return _until
+
+
+async def _until(condition):
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 - it is seen through HTTP only
+            await asyncio.sleep(0.02)

@@ -1,19 +1,9 @@
 """The HTTP app as it runs, with a clock that is moved by hand and a registry in memory."""
 
-import asyncio
-import contextlib
-import hashlib
 import json
-from types import SimpleNamespace
 
-import httpx
-import pytest
-
-from drift_monitor.app import create_app
-from drift_monitor.settings import DriftMonitorSettings
 from lifecycle.evidence import PAYLOAD_TYPE, evidence_from_document
-from servicekit.process import Health
-from servicekit.signing import Verifier, generate_key
+from servicekit.signing import Verifier
 
 BASELINE = "sha256:" + "b" * 64
 CANDIDATE = "sha256:" + "c" * 64
@@ -24,77 +14,6 @@ SUBJECTS = {"model": CANDIDATE, "baseline": BASELINE, "dataset": "none", "prompt
     "image": "none",
 }
 ROLES = ("predictor", "operator", "rollout-controller", "trainer")
-
-
-@pytest.fixture
-def settings(tmp_path):
-    callers = [
-        {"name": role, "roles": [role], "sha256": hashlib.sha256(role.encode()).hexdigest()}
-        for role in ROLES
-    ]
-    for name, text in (("callers.json", json.dumps({"callers": callers})), ("token", "own")):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o600)
-    generate_key(tmp_path / "key.pem")
-    return DriftMonitorSettings(
-        data_dir=tmp_path / "data",
-        registry_url="http://127.0.0.1:1",
-        token_file=tmp_path / "token",
-        callers_file=tmp_path / "callers.json",
-        signing_key_file=tmp_path / "key.pem",
-        window_seconds=60,
-        queue_limit=3,
-    )
-
-
-class Monitor:
-    """A client of a running app; `now` is the app's clock."""
-
-    def __init__(self, app, world):
-        self._app = app
-        self.world = world
-        transport = httpx.ASGITransport(app)
-        self._http = httpx.AsyncClient(transport=transport, base_url="http://monitor")
-
-    async def ask(self, method, path, role="predictor", **options):
-        headers = {"Content-Type": "application/json"}
-        headers |= {"Authorization": f"Bearer {role}"} if role else {}
-        return await self._http.request(method, path, headers=headers, **options)
-
-    async def send(self, body):
-        return await self.ask("POST", "/v1/events", content=body)
-
-    async def counted(self):
-        """Wait until everything that arrived is in the tables."""
-        await until(self._nothing_waits)
-
-    async def _nothing_waits(self):
-        return await self.sample("isogloss_drift_monitor_batches_waiting") == 0
-
-    async def pairing(self):
-        return (await self.ask("GET", PAIRING)).json()
-
-    async def sample(self, name):
-        text = (await self.ask("GET", "/metrics")).text
-        lines = [line for line in text.splitlines() if line.startswith(name)]
-        return float(lines[0].rsplit(" ", 1)[1]) if lines else None
-
-
-@pytest.fixture
-def running(settings, fake_references):
-    """Run a test's steps on a started app; started again it finds what the last one left."""
-
-    def run(steps):
-        async def start():
-            world = SimpleNamespace(now=1000.0, health=Health(), references=fake_references)
-            app = create_app(settings, world.health, lambda: world.now, fake_references)
-            async with contextlib.AsyncExitStack() as stack:
-                await stack.enter_async_context(app.router.lifespan_context(app))
-                await steps(Monitor(app, world))
-
-        asyncio.run(start())
-
-    return run
 
 
 def test_mirrored_answers_and_feedback_become_signed_evidence(running, traffic, packed, settings):
@@ -179,7 +98,7 @@ def test_a_full_queue_sheds_with_a_time_to_retry_and_a_counter(running, traffic,
 
 
 def test_drift_is_shown_with_its_signals_beside_the_naive_rule(
-    running, traffic, packed, reference_bytes
+    running, traffic, packed, reference_bytes, until
 ):
     async def steps(monitor):
         monitor.world.references.files[BASELINE] = reference_bytes
@@ -213,18 +132,13 @@ async def has_tested(monitor, windows):
     return signals and signals[0]["windows"] == windows
 
 
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 - it is seen through HTTP only
-            await asyncio.sleep(0.02)
-
-
 BAD = [
     ("POST", "/v1/events", "predictor", {"content": b"nonsense"}, 422),
     ("POST", "/v1/events", "predictor", {"content": b"x" * 300_000}, 413),
     ("POST", "/v1/events", "operator", {"content": b""}, 403),
     ("POST", "/v1/events", None, {"content": b""}, 401),
     ("POST", "/v1/feedback", "operator", {"content": b"{"}, 400),
+    ("POST", "/v1/feedback", "operator", {"content": b"[" * 600_000}, 413),
     ("POST", "/v1/feedback", "operator", {"json": {"request_id": "a"}}, 422),
     ("POST", "/v1/feedback", "operator", {"json": {"items": []}}, 422),
     ("POST", "/v1/feedback", "operator", {"json": []}, 422),
@@ -232,9 +146,17 @@ BAD = [
     ("PUT", PAIRING, "operator", {"json": WISH}, 403),
     ("PUT", PAIRING, "rollout-controller", {"json": WISH | {"candidate": BASELINE}}, 422),
     ("PUT", PAIRING, "rollout-controller", {"json": WISH | {"baseline": "v1"}}, 422),
+    ("PUT", PAIRING, "rollout-controller", {"content": b" " * 600_000}, 413),
     ("PUT", "/v1/models/Bad Name/pairings/r1", "rollout-controller", {"json": WISH}, 422),
     ("GET", PAIRING, "trainer", {}, 404),
     ("POST", f"{PAIRING}/evidence", "rollout-controller", {"json": {"expires_at": 1}}, 422),
+    ("GET", "/v1/models/sentiment/labelling", "operator", {}, 404),
+    ("GET", "/v1/models/sentiment/labelling", "trainer", {}, 403),
+    ("GET", "/v1/models/sentiment/facts", "operator", {}, 404),
+    ("GET", "/v1/models/sentiment/facts?days=0", "operator", {}, 422),
+    ("GET", "/v1/models/sentiment/reports/1", "operator", {}, 404),
+    ("PUT", "/v1/models/sentiment/reports/1", "predictor", {"json": {}}, 403),
+    ("PUT", "/v1/models/sentiment/reports/x", "trainer", {"json": {}}, 422),
     ("GET", "/v1/nowhere", "trainer", {}, 404),
 ]
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
-from drift_monitor.adapters.journal import FileJournal
+from drift_monitor.adapters.databases import open_postgresql, open_sqlite
+from drift_monitor.adapters.journal import FileJournal, journal_name
 from drift_monitor.adapters.registry import HttpReferences, KeptReferences
 from drift_monitor.adapters.store import SqlStore
 from drift_monitor.background import Background, Counting, Testing
@@ -16,10 +18,14 @@ from drift_monitor.count import Rules
 from drift_monitor.intake import RECENT_BATCHES, Intake
 from drift_monitor.metrics import Metrics
 from drift_monitor.ports import References
-from drift_monitor.routes import Parts, router
+from drift_monitor.quality_routes import router as quality_router
+from drift_monitor.routes import router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
+from drift_monitor.watch_quality import Promise
 from drift_monitor.windows import Times
+from drift_monitor.wiring import Parts
+from servicekit.body_limit import BodyLimit
 from servicekit.callers import WatchedFile, read_token
 from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
@@ -28,6 +34,11 @@ from servicekit.signing import load_signer
 from stats.cusum import THRESHOLD
 
 _DAY_SECONDS = 86_400.0
+# Quality is told of a day, as hourly Windows go: less scatters by points.
+_QUALITY_WINDOWS = 24
+# A thousand labels with ids of 200 characters; event batches have a limit of their own below it.
+_BODY_BYTES = 512 * 1024
+_REPORT_BYTES = 16 * 1024 * 1024
 
 
 def create_app(
@@ -45,7 +56,7 @@ def create_app(
     signer = load_signer(settings.signing_key_file)
     api = connect("isogloss-drift-monitor") if settings.callers == "kubernetes" else None
     callers = open_callers(settings, api)
-    store = SqlStore(settings.data_dir / "drift-monitor.db")
+    store = _open_store(settings)
     journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
     metrics = Metrics(THRESHOLD)
@@ -54,9 +65,15 @@ def create_app(
         settings.pair_lag_seconds,
         settings.retention_days * _DAY_SECONDS,
     )
-    rules = Rules(settings.window_seconds, settings.pair_limit)
+    rules = Rules(settings.window_seconds, settings.pair_limit, settings.labelling_seconds)
+    promise = Promise(
+        settings.accuracy_loss,
+        settings.labelling_seconds,
+        _QUALITY_WINDOWS * settings.window_seconds,
+    )
     counting = Counting(intake, journal, store, shelf, rules)
-    background = Background(counting, Testing(intake, store, shelf, times, clock), intake)
+    testing = Testing(intake, store, shelf, times, promise=promise, clock=clock)
+    background = Background(counting, testing, intake, drains=settings.database_url is not None)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -70,11 +87,26 @@ def create_app(
             await api.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    app.state.parts = Parts(intake, store, callers, signer, metrics, clock, times)
+    app.state.parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
     install_problem_pages(app)
     install_pages(app, health, metrics.registry)
     app.include_router(router)
+    app.include_router(quality_router)
+    app.add_middleware(BodyLimit, limit_of=_body_limit)
     return app
+
+
+def _body_limit(scope: Mapping[str, Any]) -> int:
+    return _REPORT_BYTES if "/reports/" in scope["path"] else _BODY_BYTES
+
+
+def _open_store(settings: DriftMonitorSettings) -> SqlStore:
+    name = journal_name(settings.data_dir)
+    if settings.database_url is None:
+        return open_sqlite(settings.data_dir / "drift-monitor.db", name)
+    password = settings.database_password
+    address = settings.database_url.get_secret_value()
+    return open_postgresql(address, password.get_secret_value() if password else None, name)
 
 
 def _open_queue(settings: DriftMonitorSettings, store: SqlStore) -> tuple[FileJournal, Intake]:

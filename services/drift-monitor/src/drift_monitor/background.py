@@ -16,12 +16,15 @@ from drift_monitor.metrics import Metrics
 from drift_monitor.mirrored import span_of
 from drift_monitor.ports import Journal, Store, StoreUnavailable
 from drift_monitor.shelf import Shelf
+from drift_monitor.watch_quality import Promise, assess, close_cohorts
 from drift_monitor.windows import Times
 from servicekit.process import Health
 
 # Batches per transaction: a commit costs as much as counting one or two.
 _RECORDS = 20
 _TICK_SECONDS = 1.0
+# Renewed every tick; a replica that hangs for longer finds its Windows taken (see DriftRows).
+_LEASE_SECONDS = 15.0
 # Tallies read every answer of a pairing, and old rows go by the minute.
 _TICKS_BETWEEN_TALLIES = 15
 _TICKS_BETWEEN_FORGETTING = 60
@@ -60,9 +63,17 @@ class Counting:
 class Testing:
     """Closes and tests Windows, and keeps the gauges and the tables' size up to date."""
 
-    def __init__(
-        self, intake: Intake, store: Store, shelf: Shelf, times: Times, clock: Clock
+    def __init__(  # noqa: PLR0913 - all that the periodic work reads
+        self,
+        intake: Intake,
+        store: Store,
+        shelf: Shelf,
+        times: Times,
+        *,
+        promise: Promise,
+        clock: Clock,
     ) -> None:
+        self._promise = promise
         self._intake = intake
         self._store = store
         self._shelf = shelf
@@ -79,20 +90,33 @@ class Testing:
         """Do one tick's work; raises StoreUnavailable."""
         now = self._clock()
         counted_until = self._intake.counted_until(now)
-        await asyncio.to_thread(self._test, now, counted_until, metrics)
+        decides = await asyncio.to_thread(self._may_decide, now)
+        metrics.decides.set(decides)
+        if decides:
+            await asyncio.to_thread(self._decide, now, counted_until, metrics)
+        await asyncio.to_thread(self._show_monitors, metrics)
         if self._ticks % _TICKS_BETWEEN_TALLIES == 0:
             settled = counted_until - self._times.pair_lag_seconds
             await asyncio.to_thread(self._show_pairings, settled, metrics)
-        if self._ticks % _TICKS_BETWEEN_FORGETTING == 0:
+            await asyncio.to_thread(self._show_quality, now, metrics)
+        if decides and self._ticks % _TICKS_BETWEEN_FORGETTING == 0:
             await asyncio.to_thread(self._forget, now)
         self._ticks += 1
 
-    def _test(self, now: float, counted_until: float, metrics: Metrics) -> None:
+    def _may_decide(self, now: float) -> bool:
+        with self._store.begin() as transaction:
+            return transaction.progress.may_decide(now, now + _LEASE_SECONDS)
+
+    def _decide(self, now: float, counted_until: float, metrics: Metrics) -> None:
         close_windows(self._store, counted_until, self._times.window_seconds)
         for finding in judge_windows(self._store, self._shelf, now, self._may_go_on):
             signal = (finding.model, finding.digest, finding.slice, finding.detector)
             metrics.findings.labels(*signal).inc()
             _log.warning("drift of %s %s: %s", finding.model, finding.digest, finding.text)
+        quiet_until = counted_until - self._times.window_seconds
+        close_cohorts(self._store, self._shelf, quiet_until, self._promise)
+
+    def _show_monitors(self, metrics: Metrics) -> None:
         with self._store.read() as transaction:
             for version in transaction.registered.versions():
                 for slice_name, monitors in transaction.drift.monitors(version.digest).items():
@@ -111,6 +135,18 @@ class Testing:
                     counted = transaction.answers.tally(pairing, span)
                     metrics.observe_pairing(pairing, counted.all)
 
+    def _show_quality(self, now: float, metrics: Metrics) -> None:
+        times = (now - self._promise.quality_seconds, now)
+        with self._store.read() as transaction:
+            sending = transaction.buckets.versions_since(times[0])
+            for version in transaction.registered.versions():
+                reference = None
+                if version.digest in sending:
+                    reference = self._shelf.find(version.digest, version.labels)
+                if reference is not None:
+                    for known in assess(transaction, version, reference, times, self._promise):
+                        metrics.quality.observe((version.model, version.digest), known)
+
     def _forget(self, now: float) -> None:
         with self._store.begin() as transaction:
             transaction.forget(now, self._times.retention_seconds)
@@ -119,7 +155,11 @@ class Testing:
 class Background:
     """Runs both until `stop`."""
 
-    def __init__(self, counting: Counting, testing: Testing, intake: Intake) -> None:
+    def __init__(
+        self, counting: Counting, testing: Testing, intake: Intake, *, drains: bool = False
+    ) -> None:
+        """`drains`: count what waits before the end, as the journal may end with the pod."""
+        self._drains = drains
         self._counting = counting
         self._testing = testing
         self._intake = intake
@@ -129,7 +169,7 @@ class Background:
         """Count and test until `stop`; an error nobody foresaw stops the process."""
 
         async def count() -> None:
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() or (self._drains and len(self._intake)):
                 await self._attempt("counting", self._counting.step(metrics), health)
 
         async def test() -> None:
@@ -157,6 +197,7 @@ class Background:
         except StoreUnavailable as error:
             _log.error("%s; trying again", error)
             health.mark(what, str(error))
+            self._drains = False
             await self._pause()
         else:
             health.mark(what, None)

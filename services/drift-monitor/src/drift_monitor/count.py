@@ -1,11 +1,11 @@
-"""Counting journalled batches into the tables: answers for pairing, sums for drift.
+"""Counting journalled batches into the tables: answers for pairing, sums for drift and quality.
 
 One transaction for a few batches together with the journal's mark, so each is counted exactly
 once. The Windows' clock is the time of arrival as journalled: a replay closes the same Windows.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -13,10 +13,15 @@ import numpy as np
 
 from drift_monitor.answers import answers_of
 from drift_monitor.batches import EventBatch, read_batch
+from drift_monitor.buckets import Bucket, cohort_of
+from drift_monitor.labelling import Candidate, priority_of
 from drift_monitor.ports import Record, Store, Transaction, Version
-from drift_monitor.references import Reference, rows_of
+from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
-from drift_monitor.windows import Window, boundary_after, slices_of
+from drift_monitor.sketches import Floats
+from drift_monitor.tranches import Part, Tranche, requests_in, tranches
+from drift_monitor.windows import Window, boundary_after
+from drift_monitor.yardsticks import Measured
 
 # Callers name slices; without a bound one that sends a fresh value each time fills the disk.
 _MOST_SLICES = 30
@@ -28,6 +33,8 @@ class Counted:
 
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By (model, outcome)."""
+    requests: Counter[str] = field(default_factory=Counter)
+    """By model."""
     unreferenced: int = 0
     answers_refused: int = 0
     slices_refused: int = 0
@@ -39,21 +46,24 @@ class Rules:
 
     window_seconds: float
     pair_limit: int
+    cohort_seconds: float = 7 * 86_400.0
 
 
-def count_records(records: Iterable[Record], store: Store, shelf: Shelf, rules: Rules) -> Counted:
+def count_records(records: Sequence[Record], store: Store, shelf: Shelf, rules: Rules) -> Counted:
     """Count records in order; raises StoreUnavailable, with nothing counted."""
-    counted = Counted()
     batches = [(record, read_batch(record.body)) for record in records]
     # Fetched before the transaction: a slow registry must not lock the tables.
     references = {b.version: shelf.find(b.version, b.labels) for _, b in batches}
     with store.begin() as transaction:
-        counting = _Counting(transaction, references, rules, counted)
-        for record, batch in batches:
-            if transaction.progress.is_new(batch.batch_id, record.received_at):
-                counting.add(record, batch)
-            transaction.progress.advance(record.seq)
-    return counted
+        progress = transaction.progress
+        fresh = [(r, b) for r, b in batches if progress.is_new(b.batch_id, r.received_at)]
+        progress.advance(records[-1].seq)
+        counting = _Counting(transaction, references, rules, Counted())
+        for record, batch in fresh:
+            counting.add_answers(record, batch)
+        for tranche in tranches(fresh, rules.window_seconds):
+            counting.add_sums(tranche)
+    return counting.counted
 
 
 def close_windows(store: Store, now: float, window_seconds: float) -> None:
@@ -71,21 +81,19 @@ class _Counting:
     references: Mapping[str, Reference | None]
     rules: Rules
     counted: Counted
+    kept: dict[int, int] = field(default_factory=dict)
+    """Answers kept, by the row of a paired version."""
 
-    def add(self, record: Record, batch: EventBatch) -> None:
+    def add_answers(self, record: Record, batch: EventBatch) -> None:
         self.counted.events.update((batch.model, outcome) for outcome in batch.outcome)
+        self.counted.requests[batch.model] += requests_in(batch)
         version = self.transaction.registered.version(batch.model, batch.version, batch.labels)
         if self._is_full(version):
             self.counted.answers_refused += batch.rows
             self._note_full(version, float(batch.time.min()))
-        else:
-            self.transaction.answers.add(version, record.received_at, answers_of(batch))
-        answered = int(batch.answered.sum())
-        reference = self.references[batch.version]
-        if reference is None or reference.sketcher.labels != batch.labels:
-            self.counted.unreferenced += answered
-        elif answered:
-            self._add_sums(record.received_at, batch, reference)
+            return
+        self.transaction.answers.add(version, record.received_at, answers_of(batch))
+        self.kept[version.row] = self.kept.get(version.row, 0) + batch.rows
 
     def _is_full(self, version: Version) -> bool:
         """Say whether a paired version has answers enough.
@@ -97,8 +105,9 @@ class _Counting:
         roles = {p.candidate: 2 for p in current} | {p.baseline: 1 for p in current}
         if version.digest not in roles:
             return False
-        limit = roles[version.digest] * self.rules.pair_limit
-        return self.transaction.answers.count(version) >= limit
+        if version.row not in self.kept:
+            self.kept[version.row] = self.transaction.answers.count(version)
+        return self.kept[version.row] >= roles[version.digest] * self.rules.pair_limit
 
     def _note_full(self, version: Version, at: float) -> None:
         """Whatever else comes counts for no pairing of this version, from `at` on."""
@@ -108,17 +117,41 @@ class _Counting:
             if named and pairing.until is None and (pairing.full_at or inf) > at:
                 registered.put([replace(pairing, full_at=at)])
 
-    def _add_sums(self, at: float, batch: EventBatch, reference: Reference) -> None:
-        vectors = reference.sketcher.vectors(rows_of(batch))
-        for name, chosen in _slices(batch).items():
-            if reference.sample(name) is None:
-                continue
-            window = self._window(batch.version, name, at, reference.sketcher.width)
+    def add_sums(self, tranche: Tranche) -> None:
+        reference = self.references[tranche.first.version]
+        answered = sum(len(batch.answered_rows) for batch in tranche.batches)
+        if reference is None or reference.sketcher.labels != tranche.first.labels:
+            self.counted.unreferenced += answered
+        elif answered:
+            self._add_parts(tranche, reference)
+
+    def _add_parts(self, tranche: Tranche, reference: Reference) -> None:
+        total: dict[str, tuple[int, Floats, Floats]] = {}
+        for part in tranche.parts():
+            measured, sums = part.sums(reference.sketcher, reference.yardstick)
+            self._offer(tranche, part, measured)
+            for name, (n, sketched, counted) in sums.items():
+                before = total.get(name, (0, np.zeros(1), np.zeros(1)))
+                total[name] = (before[0] + n, before[1] + sketched, before[2] + counted)
+        for name, (n, sketched, counted) in total.items():
+            self._add_slice(tranche, reference, name, (n, sketched, counted))
+
+    def _add_slice(
+        self,
+        tranche: Tranche,
+        reference: Reference,
+        name: str,
+        sums: tuple[int, Floats, Floats],
+    ) -> None:
+        n, sketched, counted = sums
+        version = tranche.first.version
+        if reference.sample(name) is not None:
+            window = self._window(version, name, tranche.received_at, reference.sketcher.width)
             if window is None:
-                self.counted.slices_refused += len(chosen)
-            else:
-                added = window.add(len(chosen), vectors[chosen].sum(axis=0))
-                self.transaction.drift.save_window(added)
+                self.counted.slices_refused += n
+                return
+            self.transaction.drift.save_window(window.add(n, sketched))
+        self.transaction.buckets.add(Bucket(version, name, tranche.start, n, counted))
 
     def _window(self, version: str, name: str, at: float, width: int) -> Window | None:
         drift, seconds = self.transaction.drift, self.rules.window_seconds
@@ -130,14 +163,30 @@ class _Counting:
         end = boundary_after(at, seconds)
         return window or Window(version, name, end - seconds, end, 0, np.zeros(width))
 
-
-def _slices(batch: EventBatch) -> dict[str, list[int]]:
-    """Return the positions, among the answered rows, of each Slice's rows."""
-    positions: dict[str, list[int]] = {}
-    for position, row in enumerate(np.flatnonzero(batch.answered)):
-        for name in slices_of(float(batch.words[row]), batch.slices[row]):
-            positions.setdefault(name, []).append(position)
-    return positions
+    def _offer(self, tranche: Tranche, part: Part, measured: Measured) -> None:
+        """Offer those rows for labelling whose priority is low enough in their stratum."""
+        version, labels = tranche.first.version, tranche.first.labels
+        cohort = cohort_of(tranche.start, self.rules.cohort_seconds)
+        full = self.transaction.sample.full_strata(version, cohort)
+        strata, worth = measured.strata.tolist(), measured.worth
+        offered = []
+        for position, request_id in enumerate(part.request_ids):
+            priority, stratum = priority_of(request_id, cohort), strata[position]
+            if priority <= full.get(stratum, priority):
+                label = labels[measured.rows.label[position]]
+                slices = part.slices(position)
+                offered.append(
+                    Candidate(
+                        request_id,
+                        stratum,
+                        priority,
+                        label,
+                        float(worth[position]),
+                        tranche.received_at,
+                        slices,
+                    )
+                )
+        self.transaction.sample.offer(version, cohort, offered)
 
 
 def _roll(transaction: Transaction, window: Window, now: float, seconds: float) -> Window | None:

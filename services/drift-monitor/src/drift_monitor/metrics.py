@@ -5,7 +5,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from drift_monitor.count import Counted
 from drift_monitor.monitors import Monitor
 from drift_monitor.pairings import Pairing
+from drift_monitor.quality import Quality
 from drift_monitor.tallies import Tally
+from drift_monitor.windows import ALL
 
 _SIGNAL = ("model", "version", "slice", "detector")
 _PREFIX = "isogloss_drift_monitor"
@@ -39,12 +41,19 @@ class Metrics:
         self.threshold = gauge("threshold", "What a CUSUM must cross to be a finding")
         self.threshold.set(threshold)
         self.findings = counter("findings_total", "New DriftFindings", *_SIGNAL)
+        self.requests = counter(
+            "requests_total", "Requests that counted events were about", "model"
+        )
+        self.decides = gauge("decides", "1 on the replica that closes and tests Windows")
+        self.quality = _QualityGauges(registry)
         self.open = gauge("finding_open", "1 while a DriftFinding of a signal lasts", *_SIGNAL)
 
     def observe_counted(self, counted: Counted) -> None:
         """Add what one transaction counted."""
         for (model, outcome), events in counted.events.items():
             self.events.labels(model, outcome).inc(events)
+        for model, requests in counted.requests.items():
+            self.requests.labels(model).inc(requests)
         self.dropped.labels("no-reference").inc(counted.unreferenced)
         self.dropped.labels("pairing-full").inc(counted.answers_refused)
         self.dropped.labels("too-many-slices").inc(counted.slices_refused)
@@ -68,3 +77,30 @@ class Metrics:
             self.p_value.labels(*signal).set(monitor.last.p_value)
             self.window_n.labels(*signal).set(monitor.last.n)
             self.open.labels(*signal).set(monitor.finding is not None)
+
+
+class _QualityGauges:
+    """What is known of accuracy, by version and Slice."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        version = ("model", "version")
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"{_PREFIX}_{name}", text, (*version, *labels), registry=registry)
+
+        told = "Accuracy of a Slice: estimated, measured with labels, or the least promised"
+        self._accuracy = gauge("quality", told, "slice", "method", "bound")
+        self._novelty = gauge("novelty", "Share of texts unlike the Reference", "slice")
+        self._degraded = gauge("quality_degraded", "1 once labels put the error above the promise")
+
+    def observe(self, version: tuple[str, str], known: Quality) -> None:
+        """Show what is known of a Slice's quality for (model, version)."""
+        found = {"estimated": known.estimated, "measured": known.measured}
+        for method, bounds in found.items():
+            for bound in ("lower", "point", "upper") if bounds else ():
+                gauge = self._accuracy.labels(*version, known.slice, method, bound)
+                gauge.set(getattr(bounds, bound))
+        self._accuracy.labels(*version, known.slice, "promised", "lower").set(known.floor)
+        self._novelty.labels(*version, known.slice).set(known.novelty)
+        if known.slice == ALL:
+            self._degraded.labels(*version).set(known.degraded)

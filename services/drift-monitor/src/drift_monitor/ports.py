@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from drift_monitor.buckets import Bucket
 from drift_monitor.findings import Finding
+from drift_monitor.labelling import Candidate, Drawn
 from drift_monitor.mirrored import Span
 from drift_monitor.monitors import Monitor
 from drift_monitor.pairings import Pairing
@@ -72,6 +74,29 @@ class Version:
     labels: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PastReading:
+    """What one Window that ended at `end` said about one signal."""
+
+    slice: str
+    detector: str
+    end: float
+    n: int
+    statistic: float
+    p_value: float
+    cusum: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report on the time up to `until`: a paragraph, its facts as JSON, a page of HTML."""
+
+    until: float
+    summary: str
+    facts: str
+    page: str
+
+
 class Journal(Protocol):
     """Batches in order, written before they are acknowledged."""
 
@@ -106,6 +131,9 @@ class Progress(Protocol):
 
     def recent_batches(self, count: int) -> list[str]:
         """Return the newest batch ids, oldest first."""
+
+    def may_decide(self, now: float, until: float) -> bool:
+        """Take the lease, or keep it; False while another replica holds it."""
 
 
 class Answers(Protocol):
@@ -188,6 +216,54 @@ class Nulls(Protocol):
         """Store them."""
 
 
+class Buckets(Protocol):
+    """What Slices add up to over time, and what the Detectors said."""
+
+    def add(self, bucket: Bucket) -> None:
+        """Add rows to a bucket."""
+
+    def between(self, version: str, start: float, end: float) -> list[Bucket]:
+        """Return a version's buckets that begin in [start, end), oldest first."""
+
+    def versions_since(self, start: float) -> set[str]:
+        """Return the digests that have buckets which begin at `start` or later."""
+
+    def readings(self, version: str, start: float, end: float) -> list[PastReading]:
+        """Return what was said of the Windows that ended in (start, end], oldest first."""
+
+
+class Sample(Protocol):
+    """Rows drawn for labelling, by version and cohort (its start)."""
+
+    def offer(self, version: str, cohort: float, candidates: Sequence[Candidate]) -> None:
+        """Keep candidates by request id; a repeated one changes nothing."""
+
+    def full_strata(self, version: str, cohort: float) -> dict[int, int]:
+        """Return the largest priority kept of each stratum that has enough candidates."""
+
+    def open_cohorts(self) -> list[tuple[str, float]]:
+        """Return (version, cohort) of those whose list is not made yet."""
+
+    def candidates(self, version: str, cohort: float) -> list[Candidate]:
+        """Return the candidates of an open cohort."""
+
+    def close(self, version: str, cohort: float, chosen: Mapping[str, float]) -> None:
+        """Make the list: request ids with the probability they were drawn with."""
+
+    def drawn(self, version: str, since: float) -> list[Drawn]:
+        """Return what cohorts that began at `since` or later drew, by their time of labelling."""
+
+
+class Reports(Protocol):
+    """Weekly reports by model and the time they were made for."""
+
+    def put(self, model: str, report: Report) -> None:
+        """Keep a report, instead of an earlier one for the same time."""
+
+    def of_model(self, model: str) -> list[Report]:
+        """Return a model's reports, newest first."""
+
+
 class Transaction(Protocol):
     """All tables, together or not at all."""
 
@@ -197,6 +273,9 @@ class Transaction(Protocol):
     drift: Drift
     findings: Findings
     nulls: Nulls
+    buckets: Buckets
+    sample: Sample
+    reports: Reports
 
     def forget(self, now: float, retention_seconds: float) -> None:
         """Drop what is older than it has to be kept."""

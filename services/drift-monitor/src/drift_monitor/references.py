@@ -16,29 +16,46 @@ from drift_monitor.batches import EventBatch
 from drift_monitor.detectors import FEWEST_ROWS, Sample
 from drift_monitor.ports import ReferenceRefused
 from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher
-from drift_monitor.windows import ALL, LONG, MEDIUM, SHORT, length_slice
+from drift_monitor.windows import ALL, LENGTHS, length_slice
+from drift_monitor.yardsticks import Yardstick, make_yardstick
 
-_COLUMNS = {"projection": 2, "scores": 2, "label_indices": 1, "words": 1, "oov": 1, "non_letter": 1}
+_COLUMNS = {
+    "projection": 2,
+    "scores": 2,
+    "label_indices": 1,
+    "true_indices": 1,
+    "words": 1,
+    "oov": 1,
+    "non_letter": 1,
+}
 # More rows would only make resampling slower: at 10,000 the inflation is under 1.02 per 200.
 _MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One version's Reference: how to sketch its rows, and its own rows and means by Slice."""
+    """One version's Reference: how to sketch and measure rows, its own rows, means by Slice, and
+    the share of right answers by Slice.
+    """
 
     sketcher: Sketcher
+    yardstick: Yardstick
     rows: Rows
     length_slices: NDArray[np.str_]
     means: Mapping[str, Sample]
+    accuracy: Mapping[str, float]
 
     def part(self, slice_name: str) -> str:
         """Name the part of the Reference that a Slice is compared with."""
-        return slice_name if slice_name in (SHORT, MEDIUM, LONG) else ALL
+        return slice_name if slice_name in LENGTHS else ALL
 
     def sample(self, slice_name: str) -> Sample | None:
         """Return what a Slice is compared with; None where too few rows were accepted on it."""
         return self.means.get(self.part(slice_name))
+
+    def accuracy_on(self, slice_name: str) -> float:
+        """Return the share of right answers on what a Slice is compared with."""
+        return self.accuracy.get(self.part(slice_name), self.accuracy[ALL])
 
     def vectors(self, part: str) -> NDArray[np.float32]:
         """Return the vectors [n_ref, width] of a part, from which its null is resampled."""
@@ -59,12 +76,15 @@ def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     length_slices = np.array([length_slice(words) for words in columns["words"]])
     sketcher = make_sketcher(labels, rows)
     vectors = sketcher.vectors(rows)
-    means = {ALL: Sample(len(rows), vectors.mean(axis=0))}
-    for name in (SHORT, MEDIUM, LONG):
-        chosen = length_slices == name
+    right = columns["true_indices"] == columns["label_indices"]
+    means, accuracy = {}, {}
+    for name in (ALL, *LENGTHS):
+        chosen = np.full(len(rows), fill_value=True) if name == ALL else length_slices == name
         if chosen.sum() >= FEWEST_ROWS:
             means[name] = Sample(int(chosen.sum()), vectors[chosen].mean(axis=0))
-    return Reference(sketcher, rows, length_slices, means)
+            accuracy[name] = float(right[chosen].mean())
+    yardstick = make_yardstick(sketcher, rows, right)
+    return Reference(sketcher, yardstick, rows, length_slices, means, accuracy)
 
 
 def rows_of(batch: EventBatch) -> Rows:

@@ -1,20 +1,16 @@
 """HTTP in and out: who may call what, and which outcome is which status. No decisions."""
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Request
 
 from drift_monitor.attest import SubjectsRefused, shadow_evidence
 from drift_monitor.batches import MAX_BYTES, BatchRefused
 from drift_monitor.detectors import NAIVE_COSINE_LIMIT
-from drift_monitor.intake import Intake, Taken
-from drift_monitor.metrics import Metrics
+from drift_monitor.intake import Taken
 from drift_monitor.mirrored import MirrorCount, span_of
 from drift_monitor.pairings import Pairing, PairingConflict, register
-from drift_monitor.ports import JournalRefused, Store, StoreUnavailable, Transaction
+from drift_monitor.ports import JournalRefused, Transaction
 from drift_monitor.schemas import (
     EvidenceWish,
     Feedback,
@@ -24,53 +20,24 @@ from drift_monitor.schemas import (
     signal_page,
 )
 from drift_monitor.tallies import Tallies
-from drift_monitor.windows import Times
+from drift_monitor.wiring import (
+    RETRY_AFTER,
+    ModelName,
+    Parts,
+    RolloutName,
+    Wired,
+    read,
+    role,
+    write,
+)
 from lifecycle.evidence import PAYLOAD_TYPE
-from servicekit.callers import Callers, caller_dependency
 from servicekit.problems import Problem
-from servicekit.signing import Signer
 from stats.cusum import THRESHOLD
 
-_Answer = TypeVar("_Answer")
-_RETRY_AFTER = {"Retry-After": "2"}
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the routes work with."""
-
-    intake: Intake
-    store: Store
-    callers: Callers
-    signer: Signer
-    metrics: Metrics
-    clock: Callable[[], float]
-    times: Times
-
-    def settled_before(self) -> float:
-        """Return the arrival time from which on an answer may still be waiting for its pair."""
-        return self.intake.counted_until(self.clock()) - self.times.pair_lag_seconds
-
-
-def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
-
-
-def _role(*roles: str) -> Any:
-    async def require(request: Request) -> None:
-        await caller_dependency(_parts(request).callers, *roles)(request)
-
-    return Depends(require)
-
-
 router = APIRouter()
-Wired = Annotated[Parts, Depends(_parts)]
-ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-RolloutName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
-@router.post("/v1/events", dependencies=[_role("predictor")])
+@router.post("/v1/events", dependencies=[role("predictor")])
 async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     """Journal and queue a batch of prediction events."""
     body = await _read_limited(request)
@@ -82,27 +49,27 @@ async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     except JournalRefused as refused:
         parts.metrics.batches.labels("unwritten").inc()
         raise Problem(
-            503, "not-journalled", "Not written down", str(refused), headers=_RETRY_AFTER
+            503, "not-journalled", "Not written down", str(refused), headers=RETRY_AFTER
         ) from refused
     parts.metrics.batches.labels(taken.value).inc()
     parts.metrics.waiting.set(len(parts.intake))
     if taken is Taken.SHED:
         parts.metrics.dropped.labels("queue-full").inc(batch.rows)
         detail = f"{len(parts.intake)} batches are waiting: send this one again later."
-        raise Problem(503, "queue-full", "Queue full", detail, headers=_RETRY_AFTER)
+        raise Problem(503, "queue-full", "Queue full", detail, headers=RETRY_AFTER)
     return {"accepted": batch.rows}
 
 
-@router.post("/v1/feedback", dependencies=[_role("operator", "predictor")])
+@router.post("/v1/feedback", dependencies=[role("operator", "predictor")])
 async def take_feedback(feedback: Feedback, parts: Wired) -> dict[str, int]:
     """Keep true labels, to be joined on the request id."""
     labels, now = feedback.labels, parts.clock()
-    await _write(parts, lambda transaction: transaction.answers.label(now, labels))
+    await write(parts, lambda transaction: transaction.answers.label(now, labels))
     parts.metrics.feedback.inc(len(labels))
     return {"accepted": len(labels)}
 
 
-@router.put("/v1/models/{model}/pairings/{rollout}", dependencies=[_role("rollout-controller")])
+@router.put("/v1/models/{model}/pairings/{rollout}", dependencies=[role("rollout-controller")])
 async def put_pairing(
     model: ModelName, rollout: RolloutName, wish: PairingWish, parts: Wired
 ) -> dict[str, Any]:
@@ -120,13 +87,13 @@ async def put_pairing(
         transaction.registered.put(register(wanted, transaction.registered.pairings(model)))
 
     try:
-        await _write(parts, store_it)
+        await write(parts, store_it)
     except PairingConflict as conflict:
         raise Problem(409, "pairing-conflict", "Paired otherwise", str(conflict)) from conflict
     return pairing_page(*await _tally(parts, model, rollout))
 
 
-@router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[_role("viewer")])
+@router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[role("viewer")])
 async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
     """Show a pairing's counts so far."""
     return pairing_page(*await _tally(parts, model, rollout))
@@ -134,7 +101,7 @@ async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> d
 
 @router.post(
     "/v1/models/{model}/pairings/{rollout}/evidence",
-    dependencies=[_role("rollout-controller")],
+    dependencies=[role("rollout-controller")],
 )
 async def sign_evidence(
     model: ModelName, rollout: RolloutName, wish: EvidenceWish, parts: Wired
@@ -150,11 +117,11 @@ async def sign_evidence(
     return parts.signer.sign(PAYLOAD_TYPE, evidence.to_bytes())
 
 
-@router.get("/v1/models/{model}/drift", dependencies=[_role("viewer")])
+@router.get("/v1/models/{model}/drift", dependencies=[role("viewer")])
 async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
     """Show what the Detectors said last and what was found."""
 
-    def read(transaction: Transaction) -> dict[str, Any]:
+    def seen(transaction: Transaction) -> dict[str, Any]:
         versions = transaction.registered.versions(model)
         return {
             "model": model,
@@ -162,7 +129,7 @@ async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
             "findings": [finding_page(found) for found in transaction.findings.of_model(model)],
         }
 
-    return await _read(parts, read)
+    return await read(parts, seen)
 
 
 def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[str, Any]:
@@ -191,7 +158,7 @@ async def _tally(
 ) -> tuple[Pairing, Tallies]:
     settled = parts.settled_before()
 
-    def read(transaction: Transaction) -> tuple[Pairing, Tallies] | None:
+    def tallied(transaction: Transaction) -> tuple[Pairing, Tallies] | None:
         known = transaction.registered.pairings(model)
         pairing = next((p for p in known if p.rollout == rollout), None)
         if pairing is None:
@@ -199,36 +166,11 @@ async def _tally(
         span = span_of(pairing, mirror, settled)
         return pairing, transaction.answers.tally(pairing, span)
 
-    found = await _read(parts, read)
+    found = await read(parts, tallied)
     if found is None:
         detail = f"{model} has no pairing for rollout {rollout}: the rollout-controller puts it."
         raise Problem(404, "unknown-pairing", "Unknown pairing", detail)
     return found
-
-
-async def _read(parts: Parts, use: Callable[[Transaction], _Answer]) -> _Answer:
-    def run() -> _Answer:
-        with parts.store.read() as transaction:
-            return use(transaction)
-
-    return await _in_thread(run)
-
-
-async def _write(parts: Parts, use: Callable[[Transaction], None]) -> None:
-    def run() -> None:
-        with parts.store.begin() as transaction:
-            use(transaction)
-
-    await _in_thread(run)
-
-
-async def _in_thread(run: Callable[[], _Answer]) -> _Answer:
-    try:
-        return await asyncio.to_thread(run)
-    except StoreUnavailable as error:
-        raise Problem(
-            503, "store-unavailable", "Database unavailable", str(error), headers=_RETRY_AFTER
-        ) from error
 
 
 async def _read_limited(request: Request) -> bytes:

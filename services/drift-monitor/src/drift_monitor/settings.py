@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from servicekit.callers_settings import CallersSettings
 
@@ -14,6 +14,14 @@ class DriftMonitorSettings(CallersSettings, env_prefix="ISOGLOSS_DRIFT_MONITOR_"
     port: int = Field(8200, ge=0, le=65535, description="port of all routes and of /metrics")
     data_dir: Path = Field(
         description="directory of the journal, the database and cached References"
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="postgresql://USER@HOST:PORT/DATABASE that several replicas share; None: "
+        "SQLite in the data directory, for one process",
+    )
+    database_password: SecretStr | None = Field(
+        None, description="password for it; None: as the address and PostgreSQL's files say"
     )
     registry_url: str = Field(
         description="address of the registry-proxy, from which References are fetched by digest",
@@ -54,7 +62,24 @@ class DriftMonitorSettings(CallersSettings, env_prefix="ISOGLOSS_DRIFT_MONITOR_"
         "and further ones are counted, not kept",
     )
     retention_days: float = Field(
-        30.0, ge=1, le=3650, description="days that labels, pairings and findings are kept"
+        30.0,
+        ge=1,
+        le=3650,
+        description="days that labels, lists, buckets, pairings and findings are kept",
+    )
+    labelling_seconds: float = Field(
+        604_800.0,
+        ge=1,
+        le=92 * 86_400,
+        description="seconds of traffic of which one list of rows to label is drawn; a multiple "
+        "of WINDOW_SECONDS",
+    )
+    accuracy_loss: float = Field(
+        0.03,
+        gt=0,
+        lt=1,
+        description="accuracy that a version may lose against its Reference before users are "
+        "harmed, as a share; 3 points are seen in a week's labels, less hardly",
     )
     shutdown_delay_seconds: float = Field(
         0.0,

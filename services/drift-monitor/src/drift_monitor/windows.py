@@ -9,12 +9,12 @@ from drift_monitor.sketches import Floats
 
 ALL = "all"
 SHORT, MEDIUM, LONG = "short", "medium", "long"
-# The project's length slices, as every part that measures texts names them.
-_SHORT_WORDS_MAX = 128
-_MEDIUM_WORDS_MAX = 300
+LENGTHS = (SHORT, MEDIUM, LONG)
+# The project's length slices, as every part that measures texts names them: words at most.
+LENGTH_LIMITS = (128.0, 300.0)
 # Keys that inference adds to the caller's: the length is a Slice of its own, and a language is
 # drift on slice all before it has rows enough for one.
-_MEASURED = frozenset({"length", "language"})
+MEASURED_KEYS = frozenset({"length", "language"})
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,10 @@ def boundary_after(now: float, seconds: float) -> float:
 
 def length_slice(words: float) -> str:
     """Name the length Slice of a text."""
-    if words <= _SHORT_WORDS_MAX:
-        return SHORT
-    return MEDIUM if words <= _MEDIUM_WORDS_MAX else LONG
+    return LENGTHS[sum(words > limit for limit in LENGTH_LIMITS)]
 
 
 def slices_of(words: float, keys: Mapping[str, str]) -> tuple[str, ...]:
     """Name the Slices of a row: all, its length, and `key=value` for the caller's keys."""
-    named = (f"{key}={value}" for key, value in sorted(keys.items()) if key not in _MEASURED)
+    named = (f"{key}={value}" for key, value in sorted(keys.items()) if key not in MEASURED_KEYS)
     return (ALL, length_slice(words), *named)

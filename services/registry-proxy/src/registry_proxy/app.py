@@ -40,8 +40,9 @@ from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.rollout_routes import rollout_routes
 from registry_proxy.ledger.routes import ledger_routes
 from registry_proxy.metrics import CollectionMetrics, DoorMetrics, EventMetrics, RegistryMetrics
-from registry_proxy.middleware import BodyLimit, RequestCount, Scope
+from registry_proxy.middleware import RequestCount, Scope
 from registry_proxy.settings import RegistryProxySettings
+from servicekit.body_limit import BodyLimit
 from servicekit.callers import Callers, FileRefused
 from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages

@@ -1,10 +1,8 @@
-"""What is done to every request, whatever its route: a limit on its body, and its count."""
+"""What is done to every request, whatever its route: it is counted."""
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-
-from fastapi import HTTPException
 
 from registry_proxy.metrics import RegistryMetrics
 
@@ -13,31 +11,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class BodyLimit:
-    """Answers 413 once more bytes of a body have come than `limit_of` allows, declared or not."""
-
-    def __init__(self, app: App, limit_of: Callable[[Scope], int]) -> None:
-        self._app = app
-        self._limit_of = limit_of
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting its bytes as they come."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit, seen = self._limit_of(scope), 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise HTTPException(413, f"the body has more than {limit} bytes")
-            return message
-
-        await self._app(scope, counted, send)
 
 
 class RequestCount:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
+from drift_monitor.adapters.upserts import insert_into
 from drift_monitor.mirrored import Span
 from drift_monitor.pairings import ALL_REQUESTS, Pairing
 from drift_monitor.ports import Answer, Version
@@ -31,11 +31,12 @@ class AnswerRows:
                 {**vars(answer), **common, "slices": json.dumps(answer.slices)}
                 for answer in answers
             ]
-            self._connection.execute(upsert(ANSWERS).on_conflict_do_nothing(), rows)
+            insert = insert_into(self._connection, ANSWERS).on_conflict_do_nothing()
+            self._connection.execute(insert, rows)
 
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
         """Keep labels by request id; the last one stays."""
-        statement = upsert(LABELS)
+        statement = insert_into(self._connection, LABELS)
         replacing = statement.on_conflict_do_update(
             index_elements=["request_id"], set_={"label": statement.excluded.label}
         )

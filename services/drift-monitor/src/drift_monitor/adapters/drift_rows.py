@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, RowMapping, delete, select, union, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
-from drift_monitor.adapters.tables import FINDINGS, MONITORS, NULLS, VERSIONS, WINDOWS
+from drift_monitor.adapters.tables import FINDINGS, MONITORS, NULLS, READINGS, VERSIONS, WINDOWS
+from drift_monitor.adapters.upserts import insert_into, put
 from drift_monitor.findings import Finding
 from drift_monitor.monitors import Monitor, Reading
+from drift_monitor.ports import StoreUnavailable
 from drift_monitor.sketches import Floats
 from drift_monitor.windows import ALL, Window
 from stats.cusum import Cusum
@@ -34,12 +35,7 @@ class DriftRows:
     def save_window(self, window: Window, *, closed: bool = False) -> None:
         """Store a Window by version, slice and start."""
         values = vars(window) | {"sums": window.sums.tobytes(), "closed": closed}
-        changing = {key: values[key] for key in ("end", "n", "sums", "closed")}
-        statement = upsert(WINDOWS).values(values)
-        keys = ["version", "slice", "start"]
-        self._connection.execute(
-            statement.on_conflict_do_update(index_elements=keys, set_=changing)
-        )
+        put(self._connection, WINDOWS, values)
 
     def windows(self, *, closed: bool) -> list[Window]:
         """Return the closed Windows, oldest first, or those still open."""
@@ -48,24 +44,29 @@ class DriftRows:
 
     def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: float) -> None:
         """Replace a closed Window by what its Detectors made of it."""
+        self._take_out(window)
         of_slice = {"version": window.version, "slice": window.slice}
         for detector, monitor in monitors.items():
+            of_signal = of_slice | {"detector": detector}
             state = json.dumps(asdict(monitor))
-            statement = upsert(MONITORS).values(**of_slice, detector=detector, state=state)
-            keys = ["version", "slice", "detector"]
-            self._connection.execute(
-                statement.on_conflict_do_update(index_elements=keys, set_={"state": state})
-            )
+            put(self._connection, MONITORS, of_signal | {"state": state})
+            if monitor.last is not None:
+                put(self._connection, READINGS, of_signal | _reading(monitor.last, monitor))
         if window.slice == ALL:
             of_version = VERSIONS.c.digest == window.version
             self._connection.execute(update(VERSIONS).where(of_version).values(cosine=cosine))
-        self._connection.execute(
+
+    def _take_out(self, window: Window) -> None:
+        """Delete a closed Window; StoreUnavailable when somebody else tested it meanwhile."""
+        gone = self._connection.execute(
             delete(WINDOWS).where(
                 WINDOWS.c.version == window.version,
                 WINDOWS.c.slice == window.slice,
                 WINDOWS.c.start == window.start,
             )
         )
+        if not gone.rowcount:
+            raise StoreUnavailable("another replica has tested this Window")
 
     def monitors(self, version: str) -> dict[str, dict[str, Monitor]]:
         """Return the monitors of a version by Slice and Detector."""
@@ -101,7 +102,7 @@ class FindingRows:
         values = asdict(finding)
         kept = {"id", "since", "found_at"}
         moving = {key: value for key, value in values.items() if key not in kept}
-        statement = upsert(FINDINGS).values(values)
+        statement = insert_into(self._connection, FINDINGS).values(values)
         self._connection.execute(
             statement.on_conflict_do_update(index_elements=["id"], set_=moving)
         )
@@ -136,7 +137,13 @@ class NullRows:
             of_size | {"detector": detector, "samples": samples.tobytes()}
             for detector, samples in nulls.items()
         ]
-        self._connection.execute(upsert(NULLS).on_conflict_do_nothing(), rows)
+        insert = insert_into(self._connection, NULLS).on_conflict_do_nothing()
+        self._connection.execute(insert, rows)
+
+
+def _reading(last: Reading, monitor: Monitor) -> dict[str, float]:
+    names = ("end", "n", "statistic", "p_value")
+    return {name: getattr(last, name) for name in names} | {"cusum": monitor.cusum.value}
 
 
 def _window(row: RowMapping) -> Window:

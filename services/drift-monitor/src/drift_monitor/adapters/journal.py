@@ -8,6 +8,7 @@ what was in them.
 import errno
 import logging
 import os
+import secrets
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ _HEADER = struct.Struct("<QdII")  # sequence number, received at, length, checks
 _SEGMENT_BYTES = 8 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
+
+
+def journal_name(directory: Path) -> str:
+    """Return the name of this directory's journal, made at the first start: no other has it."""
+    kept = directory / "journal-name"
+    if not kept.exists():
+        partial = kept.with_suffix(".partial")
+        partial.write_text(secrets.token_hex(8))
+        partial.replace(kept)
+    return kept.read_text()
 
 
 class FileJournal:

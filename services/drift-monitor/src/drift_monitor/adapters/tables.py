@@ -1,6 +1,7 @@
 """The tables. All state of this service is here or in the journal's tail."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -15,11 +16,18 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 
-PROGRESS = Table(
-    "progress",
+MARKS = Table(
+    "marks",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("applied", Integer, nullable=False),
+    Column("journal", String, primary_key=True),
+    Column("applied", BigInteger, nullable=False),
+)
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("until", Float, nullable=False),
 )
 BATCHES = Table(
     "batches",
@@ -117,4 +125,51 @@ NULLS = Table(
     Column("n", Integer, primary_key=True),
     Column("detector", String, primary_key=True),
     Column("samples", LargeBinary, nullable=False),  # float64, sorted
+)
+BUCKETS = Table(
+    "buckets",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("slice", String, primary_key=True),
+    Column("start", Float, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("sums", LargeBinary, nullable=False),  # float64
+    sqlite_with_rowid=False,
+)
+READINGS = Table(
+    "readings",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("slice", String, primary_key=True),
+    Column("detector", String, primary_key=True),
+    Column("end", Float, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("statistic", Float, nullable=False),
+    Column("p_value", Float, nullable=False),
+    Column("cusum", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+DRAWN = Table(
+    "drawn",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("cohort", Float, primary_key=True),
+    Column("request_id", String, primary_key=True),
+    Column("stratum", Integer, nullable=False),
+    Column("priority", BigInteger, nullable=False),  # the lowest of each stratum are kept
+    Column("label", String, nullable=False),
+    Column("worth", Float, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("slices", String, nullable=False),  # JSON list
+    Column("probability", Float),  # None until the cohort is over and its list is made
+    Index("drawn_by_priority", "version", "cohort", "stratum", "priority"),
+)
+REPORTS = Table(
+    "reports",
+    METADATA,
+    Column("model", String, primary_key=True),
+    Column("until", Float, primary_key=True),
+    Column("summary", String, nullable=False),
+    Column("facts", String, nullable=False),  # JSON
+    Column("page", String, nullable=False),  # HTML
 )

@@ -1,0 +1,92 @@
+"""Progress, pairings and versions as rows."""
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, insert, select, update
+
+from drift_monitor.adapters.tables import BATCHES, LEASES, MARKS, PAIRINGS, VERSIONS
+from drift_monitor.adapters.upserts import insert_into, put
+from drift_monitor.pairings import Pairing
+from drift_monitor.ports import Version
+
+_DECIDES = "decides"
+
+
+class ProgressRows:
+    """Implements `ports.Progress` on one connection, for one replica's journal."""
+
+    def __init__(self, connection: Connection, journal: str) -> None:
+        self._connection = connection
+        self._journal = journal
+
+    def applied(self) -> int:
+        """Return the number of the last record that is in the tables."""
+        mine = select(MARKS.c.applied).where(MARKS.c.journal == self._journal)
+        return int(self._connection.execute(mine).scalar() or 0)
+
+    def advance(self, seq: int) -> None:
+        """Set that number."""
+        put(self._connection, MARKS, {"journal": self._journal, "applied": seq})
+
+    def is_new(self, batch_id: str, received_at: float) -> bool:
+        """Note a batch id; False when any replica noted it before."""
+        statement = insert_into(self._connection, BATCHES).on_conflict_do_nothing()
+        values = {"batch_id": batch_id, "received_at": received_at}
+        return self._connection.execute(statement, values).rowcount == 1
+
+    def recent_batches(self, count: int) -> list[str]:
+        """Return the newest batch ids, oldest first."""
+        newest = select(BATCHES.c.batch_id).order_by(BATCHES.c.received_at.desc()).limit(count)
+        return list(self._connection.execute(newest).scalars())[::-1]
+
+    def may_decide(self, now: float, until: float) -> bool:
+        """Take the lease, or keep it; False while another replica holds it."""
+        held = select(LEASES).where(LEASES.c.name == _DECIDES)
+        row = self._connection.execute(held).first()
+        if row is not None and row.holder != self._journal and row.until > now:
+            return False
+        put(self._connection, LEASES, {"name": _DECIDES, "holder": self._journal, "until": until})
+        return True
+
+
+class RegisteredRows:
+    """Implements `ports.Registered` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, pairings: Iterable[Pairing]) -> None:
+        """Store pairings by model and rollout."""
+        for pairing in pairings:
+            put(self._connection, PAIRINGS, vars(pairing))
+
+    def pairings(self, model: str | None = None) -> list[Pairing]:
+        """Return the pairings of a model, or all, newest first."""
+        query = select(PAIRINGS).order_by(PAIRINGS.c.since.desc())
+        if model is not None:
+            query = query.where(PAIRINGS.c.model == model)
+        return [Pairing(**row) for row in self._connection.execute(query).mappings()]
+
+    def version(self, model: str, digest: str, labels: tuple[str, ...]) -> Version:
+        """Return a version's row, made when it is new."""
+        known = (VERSIONS.c.model == model) & (VERSIONS.c.digest == digest)
+        row = self._connection.execute(select(VERSIONS.c.row).where(known)).scalar()
+        written = json.dumps(labels)
+        if row is None:
+            values = {"model": model, "digest": digest, "labels": written}
+            made = insert(VERSIONS).values(values).returning(VERSIONS.c.row)
+            row = self._connection.execute(made).scalar_one()
+        elif labels:
+            self._connection.execute(update(VERSIONS).where(known).values(labels=written))
+        return Version(int(row), model, digest, labels)
+
+    def versions(self, model: str | None = None) -> list[Version]:
+        """Return the versions of a model, or all."""
+        query = select(VERSIONS).order_by(VERSIONS.c.row)
+        if model is not None:
+            query = query.where(VERSIONS.c.model == model)
+        return [
+            Version(row.row, row.model, row.digest, tuple(json.loads(row.labels)))
+            for row in self._connection.execute(query)
+        ]

@@ -1,0 +1,24 @@
+"""Inserts that do or change nothing where a row is there already, in the words of each database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_into(connection: Connection, table: Table) -> Any:
+    """Return an insert with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    return _insert(connection)(table)
+
+
+def put(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the one with its primary key."""
+    keys = [column.name for column in table.primary_key]
+    others = {name: value for name, value in values.items() if name not in keys}
+    statement = insert_into(connection, table).values(**values)
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others))
+
+
+def _insert(connection: Connection) -> Any:
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
