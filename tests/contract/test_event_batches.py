@@ -21,7 +21,7 @@ PREDICTIONS = Predictions(
 @pytest.fixture
 def batch():
     events = [
-        Event("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS),
+        Event("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS.answers()),
         Event("two", 11.0, "overloaded", 0.5, {}),
     ]
     digest = "sha256:" + "a" * 64

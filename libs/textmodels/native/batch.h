@@ -86,6 +86,12 @@ static int take_columns(Batch *batch, PyObject *arrays, Py_ssize_t labels)
     return 0;
 }
 
+/* One output tells two labels apart. */
+static Py_ssize_t labels_of(uint32_t outputs)
+{
+    return outputs == 1 ? 2 : outputs;
+}
+
 /* Takes what `score` was called with; after a failure, too, `release_batch` must follow. */
 static int take_batch(Batch *batch, PyObject *const *arguments, Py_ssize_t count, uint32_t outputs)
 {
@@ -93,7 +99,7 @@ static int take_batch(Batch *batch, PyObject *const *arguments, Py_ssize_t count
         PyErr_Format(PyExc_TypeError, "score takes texts and a tuple of %d arrays", COLUMNS);
         return -1;
     }
-    batch->labels = outputs == 1 ? 2 : outputs;
+    batch->labels = labels_of(outputs);
     if (take_texts(batch, arguments[0]) < 0)
         return -1;
     return take_columns(batch, arguments[1], batch->labels);

@@ -1,6 +1,6 @@
 /* textmodels.families.keras_embedding._network: network.h is its arithmetic. */
 
-#include "batch.h"
+#include "rows.h"
 #include "network.h"
 
 #define PACKAGE "textmodels.families.keras_embedding"

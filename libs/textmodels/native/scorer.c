@@ -1,6 +1,6 @@
 /* textmodels.families.tfidf_linear._scorer: scoring.h is its arithmetic. */
 
-#include "batch.h"
+#include "rows.h"
 #include "loading.h"
 
 #define PACKAGE "textmodels.families.tfidf_linear"

@@ -1,4 +1,4 @@
-/* The Python type Scorer around a model: whoever includes this has included batch.h and the model,
+/* The Python type Scorer around a model: whoever includes this has included rows.h and the model,
  * with `Model`, `Scratch` and their functions, and names PACKAGE, MODULE and MORE_METHODS, if any. */
 
 #ifndef SCORER_TYPE_H
@@ -35,27 +35,46 @@ static PyObject *Scorer_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     return (PyObject *)self;
 }
 
+typedef PyObject *(*ScoreBatch)(const Batch *, ScoreText, const void *model, void *scratch);
+
+/* Scores a batch that was taken, if it was, and gives it back. */
+static PyObject *score_and_release(Scorer *self, Batch *batch, int taken, ScoreBatch score)
+{
+    PyObject *answer = NULL;
+    Scratch *scratch = self->spare; /* another thread that comes while we score makes its own */
+    self->spare = NULL;
+    if (taken == 0) {
+        if (scratch == NULL && (scratch = new_scratch(&self->model)) == NULL)
+            PyErr_NoMemory();
+        else
+            answer = score(batch, score_text, &self->model, scratch);
+    }
+    release_batch(batch);
+    if (self->spare == NULL)
+        self->spare = scratch;
+    else
+        free_scratch(scratch);
+    return answer;
+}
+
 PyDoc_STRVAR(score_doc,
 "score(texts, columns, /)\n--\n\nScore n texts into scorers.Columns of n rows.");
 
 static PyObject *Scorer_score(Scorer *self, PyObject *const *arguments, Py_ssize_t count)
 {
     Batch batch = {0};
-    PyObject *answer = NULL;
-    Scratch *scratch = self->spare; /* another thread that comes while we score makes its own */
-    self->spare = NULL;
-    if (take_batch(&batch, arguments, count, self->model.outputs) == 0) {
-        if (scratch == NULL && (scratch = new_scratch(&self->model)) == NULL)
-            PyErr_NoMemory();
-        else
-            answer = score_batch(&batch, score_text, &self->model, scratch);
-    }
-    release_batch(&batch);
-    if (self->spare == NULL)
-        self->spare = scratch;
-    else
-        free_scratch(scratch);
-    return answer;
+    int taken = take_batch(&batch, arguments, count, self->model.outputs);
+    return score_and_release(self, &batch, taken, score_batch);
+}
+
+PyDoc_STRVAR(answer_doc,
+"answer(texts, /)\n--\n\nReturn an Answer for each of n texts.");
+
+static PyObject *Scorer_answer(Scorer *self, PyObject *texts)
+{
+    Batch batch = {.labels = labels_of(self->model.outputs)};
+    int taken = take_texts(&batch, texts);
+    return score_and_release(self, &batch, taken, score_rows);
 }
 
 #ifndef MORE_METHODS
@@ -64,6 +83,7 @@ static PyObject *Scorer_score(Scorer *self, PyObject *const *arguments, Py_ssize
 
 static PyMethodDef scorer_methods[] = {
     MORE_METHODS
+    {"answer", (PyCFunction)Scorer_answer, METH_O, answer_doc},
     {"score", (PyCFunction)(void (*)(void))Scorer_score, METH_FASTCALL, score_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -89,7 +109,8 @@ static struct PyModuleDef module_definition = {
 static PyObject *init_module(void)
 {
     fill_ascii_fold();
-    PyObject *module = find_lower_method() < 0 ? NULL : PyModule_Create(&module_definition);
+    int found = find_lower_method() == 0 && find_row_type() == 0;
+    PyObject *module = found ? PyModule_Create(&module_definition) : NULL;
     PyObject *type = module == NULL ? NULL : PyType_FromSpec(&scorer_spec);
     if (type == NULL || PyModule_AddObjectRef(module, "Scorer", type) < 0)
         Py_CLEAR(module);

@@ -23,6 +23,7 @@ from textmodels.families.keras_embedding.scorer_numpy import Scorer as NetworkTw
 from textmodels.families.tfidf_linear.scorer_python import Scorer as Twin
 from textmodels.families.tfidf_linear.tables import Tables
 from textmodels.languages import FunctionWords
+from textmodels.predictions import Predictions
 from textmodels.scorers import Columns
 from textmodels.text_measures import measure_in_python
 
@@ -137,6 +138,8 @@ def fuzz(directory, examples):
             np.testing.assert_array_equal(one, other)
         counts = [[kind(tables).count(text) for text in texts] for kind in kinds]
         assert counts[0] == counts[1]
+        rows = [repr(kind(tables).answer(texts)) for kind in kinds]  # as text, one nan is another
+        assert rows[0] == rows[1]
 
     @limits
     @given(networks())
@@ -146,6 +149,8 @@ def fuzz(directory, examples):
         np.testing.assert_allclose(found[0], expected[0], atol=2e-6)
         for one, other in zip(found[2:5], expected[2:5], strict=True):
             np.testing.assert_array_equal(one, other)
+        rows = Predictions(found.label_indices, found.scores, *found[2:]).answers()
+        assert repr(network(arrays).answer(texts)) == repr(rows)
 
     @limits
     @given(broken(models()), broken(networks()))
@@ -154,6 +159,7 @@ def fuzz(directory, examples):
             try:
                 made = kind(arrays)
                 answers(made, texts, *(labels or [arrays.labels]))
+                made.answer(texts)
             except (ValueError, IndexError):  # refused; the second by Tables, without switches
                 continue
 

@@ -119,6 +119,16 @@ def test_a_file_gives_the_tables_back(original, tables, unseen):
 
 
 @every_scorer
+@settings(max_examples=25)
+@given(texts=TEXTS)
+def test_rows_say_what_columns_say(scorer, default, texts):
+    predictor = compiled(default, scorer)
+
+    assert predictor.answer(texts) == predictor.predict(texts).answers()
+    assert predictor.answer([]) == []
+
+
+@every_scorer
 def test_many_threads_share_a_predictor(scorer, default, unseen):
     texts = unseen[0] * 4  # enough that the interpreter's lock is given up
     predictor = compiled(default, scorer)

@@ -106,6 +106,15 @@ def test_c_and_numpy_give_the_same_but_for_the_order_of_sums(texts, labels, seed
         assert np.array_equal(getattr(one, column), getattr(other, column)), column
 
 
+@every_scorer
+@pytest.mark.parametrize("labels", [("a", "b"), ("a", "b", "c")])
+def test_rows_say_what_columns_say(scorer, labels):
+    predictor = random_predictor(7, labels, scorer)
+    texts = [" ".join(WORDS), "", *WORDS]
+
+    assert predictor.answer(texts) == predictor.predict(texts).answers()
+
+
 def test_the_weights_kept_are_those_of_the_epoch_best_on_held_back_texts(reviews, small_params):
     """Labels that contradict each other can only be learnt by heart: that helps no other text."""
     texts, labels = reviews(60, ("negative", "positive"))

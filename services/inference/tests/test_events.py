@@ -38,7 +38,7 @@ def predictor(fakes):
 
 
 def scored(predictor, *texts, **slices):
-    return Event("request", 1_000.5, "ok", 2.5, slices, texts, predictor.predict(texts))
+    return Event("request", 1_000.5, "ok", 2.5, slices, texts, predictor.predict(texts).answers())
 
 
 def only_batch(writer, event):

@@ -76,8 +76,8 @@ def test_a_request_whose_rows_do_not_all_fit_is_dropped_whole(sink, fakes):
     async def acts(scene):
         scene.report(9)
         texts = ["a good film"] * 2
-        predictions = fakes.FakePredictor().predict(texts)
-        scene.reporter.report(Event("request", 1.0, "ok", 1.0, {}, texts, predictions))
+        answers = fakes.FakePredictor().predict(texts).answers()
+        scene.reporter.report(Event("request", 1.0, "ok", 1.0, {}, texts, answers))
 
     scene = play(sink, acts, limit=10)
 

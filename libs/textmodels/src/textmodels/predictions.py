@@ -1,17 +1,31 @@
-"""What a model says about texts: one row per text, as columns.
+"""What a model says about texts: as columns, an array each, or as rows, an `Answer` a text.
 
-Columns, because a caller reports many rows at once; and no text in them, because what is
-reported about a text must not give the text away.
+Columns are for arithmetic over many texts, rows for whoever answers callers: plain values, ready
+to be written. No text is in them, because what is reported about a text must not give it away.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 PROJECTION_SIZE = 64
+_PROJECTION_BYTES = 2 * PROJECTION_SIZE
+
+
+class Answer(NamedTuple):
+    """The answer for one text over k labels: a row of `Predictions`."""
+
+    label_index: int
+    scores: list[float]
+    """[k]"""
+    tokens: int
+    out_of_vocabulary: float
+    truncated: bool
+    projection: bytes
+    """64 little-endian half floats."""
 
 
 @dataclass
@@ -61,6 +75,20 @@ class Predictions:
             }
         )
 
+    def answers(self) -> list[Answer]:
+        """Return the rows."""
+        projections = self.projection.astype("<f2", copy=False).tobytes()
+        starts = range(0, len(projections), _PROJECTION_BYTES)
+        columns = (
+            self.label_indices.tolist(),
+            self.scores.tolist(),
+            self.tokens.tolist(),
+            self.out_of_vocabulary.tolist(),
+            self.truncated.tolist(),
+            [projections[start : start + _PROJECTION_BYTES] for start in starts],
+        )
+        return list(map(Answer._make, zip(*columns, strict=True)))
+
     def row(self, row: int) -> Self:
         """Return the answer for one of the texts."""
         return type(self)(**{name: values[row : row + 1] for name, values in vars(self).items()})
@@ -87,6 +115,19 @@ class Predictor(Protocol):
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score any texts: none, empty ones and odd Unicode included."""
         ...
+
+
+class InlinePredictor(Predictor, Protocol):
+    """A Predictor that is `inline`."""
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Return what `predict` does, as rows."""
+        ...
+
+
+def is_inline(predictor: Predictor) -> TypeGuard[InlinePredictor]:
+    """Tell whether a predictor may be asked where others wait for it."""
+    return predictor.inline
 
 
 class BatchPredictor(Predictor, Protocol):

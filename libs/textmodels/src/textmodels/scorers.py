@@ -1,6 +1,7 @@
 """What scores texts for a model: an extension in C, and its twin in Python for hosts without it.
 
-Both fill the same columns, which the caller makes: an extension then needs nothing of numpy's.
+Both fill the same columns, which the caller makes: an extension then needs nothing of numpy's. And
+both give rows, which the extension writes at once: for one text, columns cost more than scoring it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from textmodels.predictions import PROJECTION_SIZE, Predictions
+from textmodels.predictions import PROJECTION_SIZE, Answer, Predictions
 
 
 class Columns(NamedTuple):
@@ -30,6 +31,10 @@ class Scorer(Protocol):
 
     def score(self, texts: Sequence[str], columns: Columns, /) -> None:
         """Score n texts into columns of n rows."""
+        ...
+
+    def answer(self, texts: Sequence[str], /) -> list[Answer]:
+        """Return the rows that `score` would write."""
         ...
 
 

@@ -43,6 +43,7 @@ from inference.workers import Place
 from servicekit.callers import read_owner_only, read_token
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, Listener, install_pages, run_apps
+from textmodels.predictions import is_inline
 
 if TYPE_CHECKING:
     from inference.oip_grpc.server import GrpcServer
@@ -168,7 +169,7 @@ class Life:
             self.settings.slo_milliseconds / 2000,
         )
         self.serving.version = version
-        if version.predictor.inline:
+        if is_inline(version.predictor):
             self.serving.inline = version.predictor
         self.metrics.observe_version(model, manifest.digest, manifest.family)
         if self._place is None:

@@ -5,7 +5,7 @@ waits are rows of plain values. A batch is one msgpack object with an array per 
 500 rows and 256 kB.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from textmodels.predictions import PROJECTION_SIZE, Predictions
+from textmodels.predictions import PROJECTION_SIZE, Answer
 from textmodels.slices import length_slice
 from textmodels.text_measures import measure_text
 
@@ -43,13 +43,12 @@ Row = tuple[Any, ...]
 
 _SCHEMA = 1
 _FINGERPRINT_BYTES = 16
-_PROJECTION_BYTES = 2 * PROJECTION_SIZE
-_NO_PREDICTION: Row = (-1, [], 0, 0.0, False, bytes(_PROJECTION_BYTES))
+_NO_ANSWER = Answer(-1, [], 0, 0.0, truncated=False, projection=bytes(2 * PROJECTION_SIZE))
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Event(NamedTuple):
-    """What happened to one request; without predictions when none of its texts was scored."""
+    """What happened to one request; without answers when none of its texts was scored."""
 
     request_id: str
     time: float
@@ -57,12 +56,12 @@ class Event(NamedTuple):
     latency_ms: float
     slices: Mapping[str, str]
     texts: Sequence[str] = ()
-    predictions: Predictions | None = None
+    answers: Sequence[Answer] | None = None
 
     @property
     def rows(self) -> int:
         """How many rows it has: one a text, or one for the request."""
-        return len(self.texts) if self.predictions is not None else 1
+        return len(self.texts) if self.answers is not None else 1
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,13 @@ class BatchWriter:
 
     def rows(self, event: Event) -> list[Row]:
         """Measure what happened to a request: a row a text, or one for the request."""
-        if event.predictions is None:
-            return [self._row(event, event.request_id, "", _NO_PREDICTION)]
-        predicted = _columns_of(event.predictions)
+        if event.answers is None:
+            return [self._row(event, event.request_id, "", _NO_ANSWER)]
         if len(event.texts) == 1:
-            return [self._row(event, event.request_id, event.texts[0], next(predicted))]
+            return [self._row(event, event.request_id, event.texts[0], event.answers[0])]
         return [
             self._row(event, f"{event.request_id}#{number}", text, answer)
-            for number, (text, answer) in enumerate(zip(event.texts, predicted, strict=True))
+            for number, (text, answer) in enumerate(zip(event.texts, event.answers, strict=True))
         ]
 
     def write(self, rows: Sequence[Row]) -> list[tuple[bytes, int]]:
@@ -95,7 +93,7 @@ class BatchWriter:
             return self.write(rows[:half]) + self.write(rows[half:])
         return [(batch, len(rows))]
 
-    def _row(self, event: Event, request_id: str, text: str, answer: Row) -> Row:
+    def _row(self, event: Event, request_id: str, text: str, answer: Answer) -> Row:
         characters, words, non_letter, guess = measure_text(text)
         language = event.slices.get("language", guess)
         slices = {**event.slices, "length": length_slice(words), "language": language}
@@ -137,18 +135,3 @@ class BatchWriter:
             "columns": columns,
         }
         return _encode(batch)
-
-
-def _columns_of(predictions: Predictions) -> Iterator[Row]:
-    """Yield the last columns of each prediction's row."""
-    projections = predictions.projection.astype("<f2", copy=False).tobytes()
-    starts = range(0, len(projections), _PROJECTION_BYTES)
-    return zip(
-        predictions.label_indices.tolist(),
-        predictions.scores.tolist(),
-        predictions.tokens.tolist(),
-        predictions.out_of_vocabulary.tolist(),
-        predictions.truncated.tolist(),
-        [projections[start : start + _PROJECTION_BYTES] for start in starts],
-        strict=True,
-    )

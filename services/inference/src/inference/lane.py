@@ -94,16 +94,16 @@ class Lane:
         if predictor is None:
             return None
         asked = self._reader.read(taken.body, dialect)
-        predictions = predictor.predict(asked.texts)
+        answers = predictor.answer(asked.texts)
         version = self._desk.version
-        labelled = Labelled(self._model, version.digest, version.manifest.labels, predictions)
+        labelled = Labelled(self._model, version.digest, version.manifest.labels, answers)
         body = dialect.encode(asked, labelled)
         ids = name_request(headers, self._new_id)
         slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
         slices |= self._reader.slices(asked.parameters.get)
         request_id = ids[REQUEST_ID].decode()
         started = taken.started
-        exchange = Exchange(dialect.route, request_id, slices, started, asked.texts, predictions)
+        exchange = Exchange(dialect.route, request_id, slices, started, asked.texts, answers)
         self._desk.settle(exchange, "ok")
         return _HEAD % (len(body), version.digest.encode(), _lines(ids.items())), body
 

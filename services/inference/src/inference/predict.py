@@ -14,7 +14,7 @@ from inference.load import LoadedVersion
 from inference.metrics import Metrics, Outcome, Route
 from inference.ports import Clock
 from inference.score import QueueClosed, ScoringQueue
-from textmodels.predictions import Predictions, Predictor
+from textmodels.predictions import Answer, InlinePredictor, Predictions
 
 Gone = Callable[[], Awaitable[None]]
 """Returns when the caller has closed the connection."""
@@ -43,7 +43,7 @@ class Serving:
     version: LoadedVersion | None = None
     queue: ScoringQueue | None = None
     reporter: EventReporter | None = None
-    inline: Predictor | None = None
+    inline: InlinePredictor | None = None
     """The version's predictor, where it is cheap enough to be asked on the event loop."""
 
 
@@ -56,7 +56,7 @@ class Exchange:
     slices: dict[str, str]
     started: float
     texts: Sequence[str] = field(default_factory=list)
-    predictions: Predictions | None = None
+    answers: Sequence[Answer] | None = None
 
 
 class Desk:
@@ -75,7 +75,7 @@ class Desk:
         return self._serving.version
 
     @property
-    def inline(self) -> Predictor | None:
+    def inline(self) -> InlinePredictor | None:
         """The predictor that may be asked on the event loop, once there is one."""
         return self._serving.inline
 
@@ -89,7 +89,9 @@ class Desk:
         self._metrics.in_flight.inc()
         return Exchange(route, request_id, slices, self._clock.steady())
 
-    async def predict(self, exchange: Exchange, texts: Sequence[str], gone: Gone) -> Predictions:
+    async def predict(
+        self, exchange: Exchange, texts: Sequence[str], gone: Gone
+    ) -> Sequence[Answer]:
         """Score the texts unless the caller goes before that.
 
         Raises NotReady, QueueFull, CallerGone, or whatever the predictor raises.
@@ -100,8 +102,8 @@ class Desk:
             predictions = await _unless(gone, self._serving.queue.score(texts))
         except QueueClosed as closed:
             raise NotReady from closed
-        exchange.texts, exchange.predictions = texts, predictions
-        return predictions
+        exchange.texts, exchange.answers = texts, predictions.answers()
+        return exchange.answers
 
     def close(self, exchange: Exchange, outcome: Outcome) -> None:
         """Count and report what became of an exchange that was opened."""
@@ -114,9 +116,9 @@ class Desk:
         metrics.requests[exchange.route, outcome].inc()
         if outcome == "ok":
             metrics.request_seconds.observe(seconds)
-        if exchange.predictions is not None:
+        if exchange.answers is not None:
             metrics.texts.inc(len(exchange.texts))
-            metrics.tokens.inc(sum(exchange.predictions.tokens.tolist()))
+            metrics.tokens.inc(sum([answer.tokens for answer in exchange.answers]))
         if self._serving.reporter is not None:
             event = Event(
                 exchange.request_id,
@@ -125,7 +127,7 @@ class Desk:
                 seconds * 1000,
                 exchange.slices,
                 exchange.texts,
-                exchange.predictions,
+                exchange.answers,
             )
             self._serving.reporter.report(event)
 

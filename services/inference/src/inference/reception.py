@@ -23,11 +23,11 @@ from textmodels.explanations import Explainer, Explanation
 # What a person reads; all others are summed in `rest`.
 _FEATURES_SHOWN = 20
 
-Answer = TypeVar("Answer")
+Rendered = TypeVar("Rendered")
 
 
 @dataclass(frozen=True)
-class Call(Generic[Answer]):
+class Call(Generic[Rendered]):
     """One request for predictions."""
 
     route: Route
@@ -35,7 +35,7 @@ class Call(Generic[Answer]):
     slice_named: Callable[[str], object]
     read: Callable[[], Awaitable[TextRequest]]
     """Returns what is asked; raises Problem."""
-    render: Callable[[TextRequest, Labelled], Answer]
+    render: Callable[[TextRequest, Labelled], Rendered]
     gone: Gone
 
 
@@ -67,7 +67,9 @@ class Reception:
             said = f"The only version of {model} here is {served}."
             raise Problem(404, "unknown-version", "Unknown version", said)
 
-    async def answer(self, call: Call[Answer], model: str, version: str | None = None) -> Answer:
+    async def answer(
+        self, call: Call[Rendered], model: str, version: str | None = None
+    ) -> Rendered:
         """Have the texts scored; raises Problem. Every outcome is counted, also that of a fault."""
         slices = self.reader.slices(call.slice_named)
         exchange = self._desk.open(call.route, call.request_id, slices)
@@ -75,10 +77,10 @@ class Reception:
             self.require(model, version)
             asked = await call.read()
             exchange.slices = exchange.slices | self.reader.slices(asked.parameters.get)
-            predictions = await self._desk.predict(exchange, asked.texts, call.gone)
+            answers = await self._desk.predict(exchange, asked.texts, call.gone)
             served = self._desk.version
             labels = served.manifest.labels
-            return call.render(asked, Labelled(model, served.digest, labels, predictions))
+            return call.render(asked, Labelled(model, served.digest, labels, answers))
 
     async def explain(
         self, model: str, read: Callable[[], Awaitable[TextRequest]]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, model_validator
 
 from textmodels.explanations import Explanation
-from textmodels.predictions import Predictions
+from textmodels.predictions import Answer
 
 
 @dataclass(slots=True)
@@ -32,12 +32,12 @@ class Labelled:
     model: str
     digest: str
     labels: tuple[str, ...]
-    predictions: Predictions
+    answers: Sequence[Answer]
 
     @property
-    def answers(self) -> list[str]:
+    def predicted(self) -> list[str]:
         """The label of each text."""
-        return [self.labels[index] for index in self.predictions.label_indices.tolist()]
+        return [self.labels[answer.label_index] for answer in self.answers]
 
 
 class _Strict(BaseModel):
@@ -143,16 +143,16 @@ class InferBody(_Strict):
 
 def render_predict(_request: TextRequest, labelled: Labelled) -> dict[str, Any]:
     """Answer `POST /predict`: the label, and the score of every label."""
-    scores = labelled.predictions.scores[0].tolist()
+    (answer,) = labelled.answers
     return {
-        "prediction": labelled.answers[0],
-        "scores": dict(zip(labelled.labels, scores, strict=True)),
+        "prediction": labelled.labels[answer.label_index],
+        "scores": dict(zip(labelled.labels, answer.scores, strict=True)),
     }
 
 
 def render_instances(_request: TextRequest, labelled: Labelled) -> dict[str, Any]:
     """Answer KServe V1: a label for each instance."""
-    return {"predictions": labelled.answers}
+    return {"predictions": labelled.predicted}
 
 
 def render_explanations(
@@ -178,14 +178,14 @@ def render_explanations(
 
 def render_infer(request: TextRequest, labelled: Labelled) -> dict[str, Any]:
     """Answer the Open Inference Protocol: the tensors that were asked for."""
-    rows, columns = labelled.predictions.scores.shape
+    rows, columns = len(labelled.answers), len(labelled.labels)
     tensors: dict[str, dict[str, Any]] = {
-        "label": {"datatype": "BYTES", "shape": [rows], "data": labelled.answers},
+        "label": {"datatype": "BYTES", "shape": [rows], "data": labelled.predicted},
         "scores": {
             "datatype": "FP32",
             "shape": [rows, columns],
             "parameters": {"labels": json.dumps(labelled.labels)},  # plain values only
-            "data": labelled.predictions.scores.ravel().tolist(),
+            "data": [score for answer in labelled.answers for score in answer.scores],
         },
     }
     answer: dict[str, Any] = {"model_name": labelled.model, "model_version": labelled.digest}

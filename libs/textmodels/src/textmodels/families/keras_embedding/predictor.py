@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from textmodels.families.keras_embedding.network import Arrays, Network
 from textmodels.families.keras_embedding.scorer_numpy import Scorer as NumpyScorer
-from textmodels.predictions import Predictions
+from textmodels.predictions import Answer, Predictions
 from textmodels.projections import DenseProjection
 from textmodels.scorers import Scorer, predict_with
 
@@ -46,3 +46,7 @@ class EmbeddingPredictor:
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score n texts, each cut at `max_length` tokens."""
         return predict_with(self._scorer, texts, len(self.labels))
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Score n texts, as rows."""
+        return self._scorer.answer(texts)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmodels.families.keras_embedding.network import PADDING_ID, UNKNOWN_ID, Arrays, to_ids
+from textmodels.predictions import Answer
 from textmodels.projections import project_by
-from textmodels.scorers import Columns
+from textmodels.scorers import Columns, predict_with
 from textmodels.tokens import tokenise
 
 
@@ -38,6 +39,10 @@ class Scorer:
         columns.truncated[:] = [reading.truncated for reading in readings]
         if columns.projection is not None:
             columns.projection[:] = project_by(self._arrays.projection, pooled)
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Return the rows that `score` would write."""
+        return predict_with(self, texts, max(2, len(self._arrays.bias))).answers()
 
     def _read(self, text: str) -> "_Reading":
         tokens, max_length = tokenise(text), self._arrays.max_length

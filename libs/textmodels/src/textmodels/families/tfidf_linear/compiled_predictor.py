@@ -14,7 +14,7 @@ from textmodels.explanations import Explanation
 from textmodels.families.tfidf_linear.contributions import Contributions
 from textmodels.families.tfidf_linear.scorer_python import Scorer as PythonScorer
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
-from textmodels.predictions import Predictions
+from textmodels.predictions import Answer, Predictions
 from textmodels.scorers import Scorer, predict_with
 
 
@@ -60,6 +60,10 @@ class CompiledPredictor:
     def predict(self, texts: Sequence[str]) -> Predictions:
         """Score n texts. None is ever truncated: the model has no input limit."""
         return predict_with(self._scorer, texts, len(self.labels))
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Score n texts, as rows."""
+        return self._scorer.answer(texts)
 
     def explain(self, texts: Sequence[str], most: int) -> list[Explanation]:
         """Return what each text's decision is the sum of, naming at most so many features."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmodels.families.tfidf_linear.tables import NORMS, Tables
-from textmodels.predictions import PROJECTION_SIZE
-from textmodels.scorers import Columns
+from textmodels.predictions import PROJECTION_SIZE, Answer
+from textmodels.scorers import Columns, predict_with
 from textmodels.tokens import tokenise
 
 Key = TypeVar("Key", bound=Hashable)
@@ -50,6 +50,10 @@ class Scorer:
             columns.unknown_shares[row] = unknown / len(words) if words else 0
             if columns.projection is not None:
                 columns.projection[row] = self._project(list(counts), values)
+
+    def answer(self, texts: Sequence[str]) -> list[Answer]:
+        """Return the rows that `score` would write."""
+        return predict_with(self, texts, max(2, len(self._bias))).answers()
 
     def count(self, text: str) -> list[tuple[int, int]]:
         """Return (column, count) of the features in a text, in the order it shows them."""
