@@ -133,8 +133,7 @@ class Server:
 
     def reported(self):
         return [
-            (e.request_id, e.outcome, dict(e.slices), list(e.texts), e.answers)
-            for e in self.events
+            (e.request_id, e.outcome, dict(e.slices), list(e.texts), e.answers) for e in self.events
         ]
 
 

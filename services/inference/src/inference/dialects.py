@@ -4,6 +4,7 @@ Both lanes read with this, so that they understand and refuse the same. Limits a
 work is done. No answer repeats what the caller sent.
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from inference.schemas import (
     InferBody,
     InstancesBody,
     Labelled,
+    PlainInstancesBody,
+    PlainPredictBody,
     PredictBody,
     TextRequest,
     render_infer,
@@ -47,14 +50,33 @@ class Dialect:
     route: Route
     parse: Callable[[Any], _Body]
     render: Callable[[TextRequest, Labelled], Any]
+    parse_plain: Callable[[Any], _Body] | None = None
+    """Reads bodies of the usual form only; what it refuses, `parse` may still take."""
+
+    def read(self, body: Any) -> TextRequest:
+        """Return what a body asks; raises ValidationError."""
+        if self.parse_plain is not None:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                return self.parse_plain(body).request()
+        return self.parse(body).request()
 
     def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
         """Return the body of the answer."""
         return _encode(self.render(asked, labelled))
 
 
-PREDICT = Dialect("predict", PredictBody.model_validate_json, render_predict)
-V1 = Dialect("v1", InstancesBody.model_validate_json, render_instances)
+PREDICT = Dialect(
+    "predict",
+    PredictBody.model_validate_json,
+    render_predict,
+    msgspec.json.Decoder(PlainPredictBody).decode,
+)
+V1 = Dialect(
+    "v1",
+    InstancesBody.model_validate_json,
+    render_instances,
+    msgspec.json.Decoder(PlainInstancesBody).decode,
+)
 V2 = Dialect("v2", InferBody.model_validate_json, render_infer)
 
 
@@ -69,7 +91,7 @@ class Reader:
     def read(self, body: Any, dialect: Dialect) -> TextRequest:
         """Return what a body asks; raises Problem when it is not understood or over a limit."""
         try:
-            asked = dialect.parse(body).request()
+            asked = dialect.read(body)
         except ValidationError as error:
             raise _unfit(error) from error
         self._check_texts(asked)
