@@ -243,16 +243,18 @@ class DriftHttp:
         self.since = {}
         self.signed = []
 
-    async def register(self, model, rollout, since):
+    async def register(self, model, rollout, since, mirror_percent):
         self._answer()
+        self.percent = mirror_percent
         self.since.setdefault(rollout.id, since)
 
     async def paired_since(self, model, rollout):
         self._answer()
         return self.since.get(rollout.id)
 
-    async def sign(self, model, rollout, subjects, expires_at):
+    async def sign(self, model, rollout, subjects, expires_at, mirror):
         self._answer()
+        self.mirror = mirror
         self.signed.append(subjects)
         return {"payload": "", "kind": "shadow"}
 
@@ -270,6 +272,7 @@ class EnvoyGateway:
         self.written = []
         self.effect = True
         self.mirrors = Mirroring(possible=True)
+        self.copies = {"envoy": 0}
         self.on_write = None
 
     async def read(self, model):
@@ -293,6 +296,11 @@ class EnvoyGateway:
 
     async def mirroring(self, served):
         return self.mirrors
+
+    async def mirrored(self, model, colour):
+        if self.copies is None:
+            raise GatewayUnreachable("Envoy does not answer")
+        return dict(self.copies)
 
     async def remove(self, model):
         self.routes.pop(model, None)

@@ -9,6 +9,7 @@ from lifecycle.rollouts import Phase
 from rollout_controller.adapters.journal_file import JournalFile
 from rollout_controller.adapters.served_model_files import ServedModelFiles
 from rollout_controller.hostnames import refuse_hostnames
+from rollout_controller.mirror_counts import begin_mirror_tally
 from rollout_controller.ports import Notes
 from rollout_controller.tallies import Counters, begin_tally
 
@@ -27,7 +28,9 @@ def test_a_journal_is_empty_at_first(journal):
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_journal_gives_back_the_notes_last_saved(journal, counted):
     tally = begin_tally(a_rollout(Phase.BAKING), {"127.0.0.1:8401": Counters(3, 2, 1, 0)}, START)
-    notes = Notes(tally if counted else None, resumed_at=START)
+    tally = tally.counting_baseline({"127.0.0.1:8501": Counters(9, 1, 8, 0)})
+    mirror = begin_mirror_tally("r7", {"envoy": 5}, START).counting({"envoy": 9}, START + 2)
+    notes = Notes(tally, START, mirror) if counted else Notes(resumed_at=START)
     journal.save(MODEL, Notes())
     journal.save(MODEL, notes)
 

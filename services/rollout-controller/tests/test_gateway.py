@@ -166,14 +166,38 @@ async def test_every_prediction_is_mirrored_with_the_same_id_and_host(gateway, e
         assert {h["host"] for _, h, _ in green.requests} == {f"127.0.0.1:{envoy.port}"}
 
 
-async def test_a_mirror_of_a_dead_candidate_harms_nobody(gateway, envoy, ports):
+async def test_envoy_counts_what_it_mirrored(gateway, envoy):
+    async with two_backends() as (blue, green), callers(envoy) as client:
+        mirrored = replace(all_to(BLUE), mirror=GREEN, mirror_percent=30)
+        await put(gateway, a_route(mirrored, to(blue, green)))
+        before = (await gateway.mirrored(MODEL, GREEN))["envoy"]
+        for _ in range(200):
+            await predict(client)
+        counted = (await gateway.mirrored(MODEL, GREEN))["envoy"] - before
+        await eventually(lambda: len(green.requests) == counted)
+
+        # Binomial(200, 0.3): 60 with a standard deviation of 6.5.
+        assert 30 <= counted <= 90
+
+
+async def test_a_mirror_of_a_dead_candidate_harms_nobody_and_is_counted(gateway, envoy, ports):
     async with Backend("blue").running() as blue, callers(envoy) as client:
         (nobody,) = ports(1)
         mirrored = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)
         backends = {BLUE: blue.address, GREEN: f"127.0.0.1:{nobody}"}
         await put(gateway, a_route(mirrored, backends))
+        before = (await gateway.mirrored(MODEL, GREEN))["envoy"]
 
         assert {(await predict(client)).status_code for _ in range(50)} == {200}
+        assert (await gateway.mirrored(MODEL, GREEN))["envoy"] - before == 50
+
+
+async def test_a_mirror_that_envoy_does_not_know_is_not_counted(gateway):
+    async with Backend("blue").running() as blue:
+        await put(gateway, a_route(all_to(BLUE), {BLUE: blue.address}))
+
+        with pytest.raises(GatewayUnreachable, match="no statistics"):
+            await gateway.mirrored("unheard-of", GREEN)
 
 
 async def test_a_callers_id_is_passed_on_and_never_used_as_ours(gateway, envoy):

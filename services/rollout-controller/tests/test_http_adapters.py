@@ -23,6 +23,7 @@ from rollout_controller.adapters.http_json import HttpJson
 from rollout_controller.adapters.predictor_metrics import PredictorMetrics
 from rollout_controller.adapters.registry_http import RegistryHttp
 from rollout_controller.ledger_moves import Advance, Ending
+from rollout_controller.mirror_counts import MirrorRead
 from rollout_controller.ports import (
     LedgerRefused,
     LedgerUnreachable,
@@ -158,9 +159,9 @@ async def test_a_registry_that_is_not_there_is_named_with_its_address(ports):
 async def test_a_pairing_is_put_with_both_versions():
     neighbour = Neighbour({})
     async with asking(neighbour, DriftHttp) as pairs:
-        await pairs.register(MODEL, a_rollout(), START)
+        await pairs.register(MODEL, a_rollout(), START, 20)
 
-    body = {"baseline": OLD, "candidate": NEW, "since": START}
+    body = {"baseline": OLD, "candidate": NEW, "since": START, "mirror_percent": 20}
     assert neighbour.asked[:3] == ("PUT", f"/v1/models/{MODEL}/pairings/r7", body)
 
 
@@ -181,8 +182,11 @@ async def test_shadow_evidence_is_asked_for_with_its_subjects():
     state = a_state(a_rollout(Phase.SHADOWING))
     async with asking(neighbour, DriftHttp) as pairs:
         subjects = subjects_of(state, state.find(NEW))
-        envelope = await pairs.sign(MODEL, a_rollout(), subjects, START + 60)
+        mirror = MirrorRead(20, START, ((START, 0), (START + 5, 11)))
+        envelope = await pairs.sign(MODEL, a_rollout(), subjects, START + 60, mirror)
 
+    readings = [[START, 0], [START + 5, 11]]
+    assert neighbour.asked[2]["mirror"] == {"percent": 20, "since": START, "readings": readings}
     assert envelope == {"payload": "signed"}
     assert neighbour.asked[2]["subjects"]["model"] == NEW
     assert neighbour.asked[2]["expires_at"] == START + 60

@@ -69,6 +69,18 @@ def test_evidence_states_counts_and_comes_back_as_it_was():
     assert evidence.details == {"rollout": "r7", "phase": "CANARY", "step": 0}
 
 
+def test_the_baseline_is_compared_from_its_second_reading_on():
+    tally = begin_tally(a_rollout(), {}, START)
+    for requests in (5000, 5900):
+        tally = tally.counting_baseline({OTHER: Counters(requests, 9, requests - 9, 0)})
+    tally = tally.counting({ADDRESS: Counters(100, 4, 96, 8)}, START + 10)
+
+    counts = {m.name: m.counts for m in canary_measurements(tally, 150)}
+    both = {"n": 100, "errors": 4, "baseline_n": 900, "baseline_errors": 0}
+    assert counts["outcomes"] == both
+    assert (counts["slow_pair"]["over"], counts["slow_pair"]["baseline_n"]) == (8, 900)
+
+
 @pytest.mark.parametrize(
     ("readings", "total"),
     [

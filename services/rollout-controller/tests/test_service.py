@@ -127,7 +127,9 @@ class Neighbours:
 
         @app.put("/v1/models/{m}/pairings/{rollout}")
         async def register(m: str, rollout: str, request: Request):
-            await self.pairs.register(m, a_rollout(id=rollout), (await request.json())["since"])
+            body = await request.json()
+            paired = (body["since"], body["mirror_percent"])
+            await self.pairs.register(m, a_rollout(id=rollout), *paired)
             return {}
 
         @app.post("/v1/models/{m}/pairings/{rollout}/evidence")

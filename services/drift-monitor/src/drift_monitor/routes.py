@@ -1,5 +1,6 @@
 """HTTP in and out: who may call what, and which outcome is which status. No decisions."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -114,6 +115,9 @@ async def sign_evidence(
         evidence = shadow_evidence(pairing, tallies, subjects, parts.clock(), wish.expires_at)
     except SubjectsRefused as refused:
         raise Problem(409, "other-subjects", "Other subjects", str(refused)) from refused
+    if mirror and mirror.percent < pairing.mirror_percent:
+        partial = replace(pairing, mirror_percent=mirror.percent)
+        await write(parts, lambda transaction: transaction.registered.put([partial]))
     return parts.signer.sign(PAYLOAD_TYPE, evidence.to_bytes())
 
 

@@ -10,6 +10,7 @@ from lifecycle.subjects import subjects_of
 from rollout_controller.forward import Advancing, OpenPairing, Pausing, Wait
 from rollout_controller.ledger_moves import Advance, Envelope
 from rollout_controller.memory import ModelMemory
+from rollout_controller.mirror_counts import MirrorRead
 from rollout_controller.observed import Asked, Observed
 from rollout_controller.plan import Action, GoBack, Load, Record, Settle, Unload, WriteRoute
 from rollout_controller.ports import GatewayUnreachable, Ports, RouteMoved
@@ -100,7 +101,8 @@ async def _move_forward(
     name, seq = memory.served.name, seen.state.seq
     match action:
         case OpenPairing():
-            await ports.pairs.register(name, rollout, action.since)
+            percent = memory.served.mirror_percent
+            await ports.pairs.register(name, rollout, action.since, percent)
         case Pausing():
             reason = action.reason[:LONGEST_REASON]
             memory.note(*await ports.ledger.hold(name, rollout.id, reason, seq))
@@ -126,4 +128,12 @@ async def _evidence(ports: Ports, memory: ModelMemory, seen: Observed) -> Envelo
         return None
     expires_at = seen.now + seen.policy.policy.evidence_max_age_seconds
     subjects = subjects_of(seen.state, version)
-    return await ports.pairs.sign(memory.served.name, rollout, subjects, expires_at)
+    mirror = _mirror_read(memory, rollout, seen.now)
+    return await ports.pairs.sign(memory.served.name, rollout, subjects, expires_at, mirror)
+
+
+def _mirror_read(memory: ModelMemory, rollout: Rollout, now: float) -> MirrorRead:
+    percent, tally = memory.served.mirror_percent, memory.notes.mirror
+    if tally is None or tally.rollout != rollout.id:
+        return MirrorRead(percent, now, ())
+    return MirrorRead(percent, tally.since, tally.readings)

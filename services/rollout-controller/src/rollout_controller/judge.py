@@ -4,18 +4,18 @@ Pure, and the same join of stats and lifecycle that the registry-proxy makes of 
 Evidence, so a FAIL here needs no registry and a PASS here is a PASS there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement, Subjects
-from lifecycle.gates import Observation, decide
-from lifecycle.policies import AtMost, Gate, GatePolicy, Rule
+from lifecycle.gates import Bounds, Observation, decide
+from lifecycle.policies import Gate, GatePolicy, NonInferior, Rule
 from lifecycle.stages import Stage, move_name
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
+from lifecycle.weighing import weigh
 from rollout_controller.tallies import Tally
-from stats.bounds import Bounds
-from stats.confidence_sequences import beta_binomial_bounds
+from stats.measures import MEASURES
 
-_COUNTS = {"error_ratio": ("requests", "errors"), "slow_ratio": ("slow", "over")}
+_SLOW = frozenset({"slow_ratio", "slow_difference"})
 _SOURCE = "predictor metrics"
 
 
@@ -27,13 +27,27 @@ def canary_gates(policy: GatePolicy) -> tuple[Gate, ...]:
 
 def canary_measurements(tally: Tally, slow_ms: float) -> tuple[Measurement, ...]:
     """Return what a step's Tally measured so far; `slow_ms` is what its `over` counted as slow."""
-    total = tally.total
-    requests = {"n": total.requests, "errors": total.errors}
-    slow = {"n": total.answered, "over": total.over, "limit_ms": slow_ms}
+    ours, theirs = tally.total, tally.baseline
+    requests = {"n": ours.requests, "errors": ours.errors}
+    slow = {"n": ours.answered, "over": ours.over, "limit_ms": slow_ms}
     span = (_SOURCE, tally.began_at, tally.read_at)
     return (
-        Measurement("requests", "all", total.requests, requests, *span),
-        Measurement("slow", "all", total.answered, slow, *span),
+        Measurement("requests", "all", ours.requests, requests, *span),
+        Measurement("slow", "all", ours.answered, slow, *span),
+        Measurement(
+            "outcomes",
+            "all",
+            ours.requests,
+            {**requests, "baseline_n": theirs.requests, "baseline_errors": theirs.errors},
+            *span,
+        ),
+        Measurement(
+            "slow_pair",
+            "all",
+            ours.answered,
+            {**slow, "baseline_n": theirs.answered, "baseline_over": theirs.over},
+            *span,
+        ),
     )
 
 
@@ -66,35 +80,40 @@ def judge_canary(gates: Sequence[Gate], measurements: Sequence[Measurement]) -> 
 
 def _judge_gate(gate: Gate, measurements: Sequence[Measurement]) -> Verdict:
     found = {(m.name, m.slice): m for m in measurements}
-    bounds = {rule: _bounds(rule, gate, found.get(_wanted(rule))) for rule in gate.rules}
-    known = {rule: bound for rule, bound in bounds.items() if bound is not None}
+    bounds = weigh(gate, lambda rule, alpha: _bounds(rule, gate, found.get(_wanted(rule)), alpha))
     requests = found["requests", "all"]
     seconds = requests.ended_at - requests.started_at
-    verdict = decide(gate, known, Observation(requests.n, seconds, has_baseline=True))
-    return conclude([*verdict.reasons, *_other_limit(gate, found["slow", "all"])])
+    verdict = decide(gate, bounds, Observation(requests.n, seconds, has_baseline=True))
+    return conclude([*verdict.reasons, *_other_limits(gate, found)])
 
 
 def _wanted(rule: Rule) -> tuple[str, str]:
-    return _COUNTS[rule.measure][0], rule.slice
+    return MEASURES[rule.measure].counts, rule.slice
 
 
-def _bounds(rule: Rule, gate: Gate, measurement: Measurement | None) -> Bounds | None:
-    if measurement is None or not isinstance(rule.limit, AtMost) or _differs(gate, measurement):
+def _bounds(rule: Rule, gate: Gate, measurement: Measurement | None, alpha: float) -> Bounds | None:
+    if measurement is None or isinstance(rule.limit, NonInferior):
         return None
-    bad = measurement.counts[_COUNTS[rule.measure][1]]
-    return beta_binomial_bounds(bad, measurement.n, rule.limit.value, gate.alpha)
+    if rule.measure in _SLOW and _slow_over(measurement, gate):
+        return None
+    return MEASURES[rule.measure].bounds(measurement.counts, rule.limit.value, alpha)
 
 
-def _differs(gate: Gate, measurement: Measurement) -> bool:
-    return measurement.name == "slow" and measurement.counts["limit_ms"] != gate.slow_ms
+def _slow_over(measurement: Measurement, gate: Gate) -> float | None:
+    """Return what was counted as slow, in ms, where that is not what the Gate means by it."""
+    limit_ms = float(measurement.counts["limit_ms"])
+    return None if limit_ms == gate.slow_ms else limit_ms
 
 
-def _other_limit(gate: Gate, slow: Measurement) -> list[Reason]:
-    asks = any(rule.measure == "slow_ratio" for rule in gate.rules)
-    if not asks or not _differs(gate, slow):
-        return []
-    text = (
-        f"slow was counted over {slow.counts['limit_ms']:g} ms, the Gate's slow_ms is "
-        f"{gate.slow_ms:g}; set the ServedModel's latencyMilliseconds and slow_ms alike"
-    )
-    return [Reason(gate.name, Outcome.INCONCLUSIVE, text)]
+def _other_limits(gate: Gate, found: Mapping[tuple[str, str], Measurement]) -> list[Reason]:
+    measured = [found.get(_wanted(rule)) for rule in gate.rules if rule.measure in _SLOW]
+    others = {over for m in measured if m is not None and (over := _slow_over(m, gate))}
+    return [
+        Reason(
+            gate.name,
+            Outcome.INCONCLUSIVE,
+            f"slow was counted over {over:g} ms, the Gate's slow_ms is {gate.slow_ms:g}; set both "
+            "to the latency that users were promised",
+        )
+        for over in sorted(others)
+    ]

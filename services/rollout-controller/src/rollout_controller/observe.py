@@ -5,6 +5,7 @@ counts. Changes in `memory`: state, policy, notes.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from lifecycle.rollouts import SPLIT_PHASES, Colour, Phase, Rollout
 from lifecycle.verdicts import Verdict
 from rollout_controller.judge import canary_gates, canary_measurements, judge_canary
 from rollout_controller.memory import ModelMemory
+from rollout_controller.mirror_counts import begin_mirror_tally
 from rollout_controller.observed import Observed
 from rollout_controller.ports import (
     ColourState,
@@ -25,7 +27,9 @@ from rollout_controller.ports import (
     WorkloadsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute
-from rollout_controller.tallies import begin_tally
+from rollout_controller.tallies import Counters, begin_tally
+
+_log = logging.getLogger(__name__)
 
 
 async def observe(ports: Ports, memory: ModelMemory) -> Observed:
@@ -72,7 +76,9 @@ async def _look_at_rollout(
     if rollout.phase is Phase.SHADOWING and settled and seen.fresh:
         try:
             since = await ports.pairs.paired_since(seen.served.name, rollout)
-            return replace(seen, paired_since=since)
+            if memory.leading and since is not None and seen.now > since:
+                await _count_mirrored(ports, memory, rollout)
+            return replace(seen, paired_since=since, notes=memory.notes)
         except PairsUnreachable as error:
             faults["drift-monitor"] = str(error)
     if rollout.phase in SPLIT_PHASES and memory.leading:
@@ -145,7 +151,7 @@ def _note_resumed(memory: ModelMemory, now: float) -> None:
     if before and after and before.paused is not None and replace(before, paused=None) == after:
         memory.notes = replace(memory.notes, resumed_at=now)
     if not memory.leading:
-        memory.notes = replace(memory.notes, tally=None)
+        memory.notes = replace(memory.notes, tally=None, mirror=None)
 
 
 def _state_in_route(name: str, held: HeldRoute | None) -> ModelState:
@@ -170,17 +176,36 @@ def _needs_a_mirror(seen: Observed, rollout: Rollout) -> bool:
     return waits and loaded and rollout.baseline is not None
 
 
+async def _count_mirrored(ports: Ports, memory: ModelMemory, rollout: Rollout) -> None:
+    """Add what the gateway copied since the last look; what it does not say stays unknown."""
+    name, tally = memory.served.name, memory.notes.mirror
+    try:
+        read = await ports.gateway.mirrored(name, rollout.candidate_colour)
+    except GatewayUnreachable as error:
+        _log.debug("mirror not counted", extra={"model": name, "reason": str(error)})
+        return
+    now = ports.clock.now()
+    if tally and tally.rollout == rollout.id:
+        tally = tally.counting(read, now)
+    else:
+        tally = begin_mirror_tally(rollout.id, read, now)
+    memory.notes = replace(memory.notes, mirror=tally)
+    ports.journal.save(name, memory.notes)
+
+
 async def _count(
     ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]
 ) -> int | None:
     """Add what was counted since the last look to the Tally; return the requests in flight."""
     rollout = seen.rollout
-    addresses = _metrics_addresses(seen, rollout)
+    addresses = _addresses(seen, rollout.candidate_colour) if rollout else ()
     if rollout is None or not addresses:
         return None
     try:
         over = seen.served.objective.latency_milliseconds
-        read = await ports.metrics.read(addresses, over)
+        read, baseline = await asyncio.gather(
+            ports.metrics.read(addresses, over), _read_baseline(ports, seen, rollout)
+        )
     except MetricsUnreachable as error:
         faults["metrics"] = str(error)
         return None
@@ -191,11 +216,22 @@ async def _count(
         tally = begin_tally(rollout, read.counters, now)
     else:
         return read.in_flight
+    tally = tally.counting_baseline(baseline)
     memory.notes = replace(memory.notes, tally=tally)
     ports.journal.save(seen.served.name, memory.notes)
     return read.in_flight
 
 
-def _metrics_addresses(seen: Observed, rollout: Rollout | None) -> tuple[str, ...]:
-    state = seen.colours.get(rollout.candidate_colour) if rollout else None
+async def _read_baseline(ports: Ports, seen: Observed, rollout: Rollout) -> Mapping[str, Counters]:
+    """Only comparisons need it: a Baseline that does not tell keeps nobody from going back."""
+    addresses = _addresses(seen, rollout.baseline_colour)
+    try:
+        over = seen.served.objective.latency_milliseconds
+        return (await ports.metrics.read(addresses, over)).counters if addresses else {}
+    except MetricsUnreachable:
+        return {}
+
+
+def _addresses(seen: Observed, colour: Colour) -> tuple[str, ...]:
+    state = seen.colours.get(colour)
     return state.metrics_addresses if state and state.alive else ()

@@ -12,6 +12,7 @@ from lifecycle.rollouts import Colour, Rollout
 from lifecycle.served_models import ServedModel
 from rollout_controller.ledger_moves import Advance, Advanced, Ending, Envelope, HeldPolicy
 from rollout_controller.metrics import Meters
+from rollout_controller.mirror_counts import MirrorRead, MirrorTally
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Reading, Tally
 
@@ -93,16 +94,23 @@ class Ledger(Protocol):
 class Pairs(Protocol):
     """The drift-monitor's pairings. All raise PairsUnreachable."""
 
-    async def register(self, model: str, rollout: Rollout, since: float) -> None:
+    async def register(
+        self, model: str, rollout: Rollout, since: float, mirror_percent: int
+    ) -> None:
         """Begin to pair the two versions' answers; a repeated one keeps the first `since`."""
 
     async def paired_since(self, model: str, rollout: Rollout) -> float | None:
         """Return when the pairing began, seconds since the epoch; None when there is none yet."""
 
     async def sign(
-        self, model: str, rollout: Rollout, subjects: Subjects, expires_at: float
+        self,
+        model: str,
+        rollout: Rollout,
+        subjects: Subjects,
+        expires_at: float,
+        mirror: MirrorRead,
     ) -> Envelope:
-        """Return signed shadow Evidence of what was counted."""
+        """Return signed shadow Evidence of what was counted, held against what was mirrored."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,11 @@ class Gateway(Protocol):
 
     async def mirroring(self, served: ServedModel) -> Mirroring:
         """Return whether this model's share of requests can be mirrored; never raises."""
+
+    async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:
+        """Return how many requests were copied to a colour that gets no others, by each place that
+        counts since it began; GatewayUnreachable where that cannot be read.
+        """
 
     async def remove(self, model: str) -> None:
         """Forget a model that is no longer served."""
@@ -205,11 +218,13 @@ class CandidateMetrics(Protocol):
 @dataclass(frozen=True)
 class Notes:
     """What cannot be rebuilt from ledger, route and workloads, and is only lost patience when
-    lost: the counters since a step began, and when a person last resumed the Rollout.
+    lost: the counters since a step began, what a shadow's mirror copied, and when a person last
+    resumed the Rollout.
     """
 
     tally: Tally | None = None
     resumed_at: float = 0.0
+    mirror: MirrorTally | None = None
 
 
 class Journal(Protocol):

@@ -4,7 +4,7 @@ From counters that may restart, of processes that come and go; what was counted 
 """
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 
 from lifecycle.rollouts import Phase, Rollout
 
@@ -48,6 +48,7 @@ class Tally:
     """What was counted in one step of one Rollout, from when its route took effect (`began_at`)
     to the last reading (`read_at`), both in seconds since the epoch. `seen` holds each address's
     last counters: one that is new began after the step did, so all of its counts belong to it.
+    `total` is the Candidate's, `baseline` what the Baseline did to other users meanwhile.
     """
 
     rollout: str
@@ -57,19 +58,31 @@ class Tally:
     read_at: float
     seen: Mapping[str, Counters]
     total: Counters = Counters()
+    baseline_seen: Mapping[str, Counters] = field(default_factory=dict)
+    baseline: Counters = Counters()
 
     def belongs_to(self, rollout: Rollout) -> bool:
         """Tell whether this counts the step that the Rollout is in."""
         return (self.rollout, self.phase, self.step) == (rollout.id, rollout.phase, rollout.step)
 
     def counting(self, read: Mapping[str, Counters], now: float) -> "Tally":
-        """Return the Tally after one more reading."""
-        total = self.total
-        for address, counters in read.items():
-            total = total.plus(counters.since(self.seen.get(address, Counters())))
+        """Return the Tally after one more reading of the Candidate."""
+        total = _added(self.total, self.seen, read)
         return replace(self, read_at=now, seen={**self.seen, **read}, total=total)
+
+    def counting_baseline(self, read: Mapping[str, Counters]) -> "Tally":
+        """Return the Tally after one more reading of the Baseline; the first one only begins it."""
+        begun = self.baseline_seen
+        total = _added(self.baseline, begun, read) if begun else self.baseline
+        return replace(self, baseline_seen={**self.baseline_seen, **read}, baseline=total)
 
 
 def begin_tally(rollout: Rollout, read: Mapping[str, Counters], now: float) -> Tally:
     """Start counting at a step: what was counted before (mirrored copies, too) does not count."""
     return Tally(rollout.id, rollout.phase, rollout.step, now, now, read)
+
+
+def _added(total: Counters, seen: Mapping[str, Counters], read: Mapping[str, Counters]) -> Counters:
+    for address, counters in read.items():
+        total = total.plus(counters.since(seen.get(address, Counters())))
+    return total

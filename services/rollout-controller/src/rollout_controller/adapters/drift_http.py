@@ -10,6 +10,7 @@ from lifecycle.evidence import Subjects
 from lifecycle.rollouts import Rollout
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
 from rollout_controller.ledger_moves import Envelope
+from rollout_controller.mirror_counts import MirrorRead
 from rollout_controller.ports import PairsUnreachable
 
 Read = TypeVar("Read")
@@ -21,9 +22,12 @@ class DriftHttp:
     def __init__(self, drift: HttpJson) -> None:
         self._drift = drift
 
-    async def register(self, model: str, rollout: Rollout, since: float) -> None:
+    async def register(
+        self, model: str, rollout: Rollout, since: float, mirror_percent: int
+    ) -> None:
         """Begin to pair the Rollout's two versions."""
-        body = {"baseline": rollout.baseline, "candidate": rollout.candidate, "since": since}
+        versions = {"baseline": rollout.baseline, "candidate": rollout.candidate}
+        body = {**versions, "since": since, "mirror_percent": mirror_percent}
         await self._read("PUT", _path(model, rollout), body, lambda answer: answer.json())
 
     async def paired_since(self, model: str, rollout: Rollout) -> float | None:
@@ -37,10 +41,19 @@ class DriftHttp:
             raise
 
     async def sign(
-        self, model: str, rollout: Rollout, subjects: Subjects, expires_at: float
+        self,
+        model: str,
+        rollout: Rollout,
+        subjects: Subjects,
+        expires_at: float,
+        mirror: MirrorRead,
     ) -> Envelope:
         """Return signed shadow Evidence of the Rollout's pairing."""
-        body = {"subjects": asdict(subjects), "expires_at": expires_at}
+        body = {
+            "subjects": asdict(subjects),
+            "expires_at": expires_at,
+            "mirror": asdict(mirror),
+        }
         path = f"{_path(model, rollout)}/evidence"
         return await self._read("POST", path, body, lambda answer: dict(answer.json()))
 

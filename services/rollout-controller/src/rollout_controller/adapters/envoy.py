@@ -6,18 +6,22 @@ and in effect before the routes that name them. What is in effect is asked on th
 
 import asyncio
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from lifecycle.rollouts import Colour
 from lifecycle.served_models import ServedModel
 from rollout_controller.adapters.envoy_files import (
     CLUSTERS,
     ROUTES,
     addresses_in,
     bootstrap,
+    cluster_name,
     clusters_document,
     read_routes,
     revision,
@@ -30,6 +34,13 @@ from rollout_controller.route_objects import HeldRoute, Route
 _LOOK_EVERY_SECONDS = 0.005
 _ADMIN_TIMEOUT_SECONDS = 1.0
 _CLUSTERS_LIMIT_SECONDS = 2.0
+_SENT = (
+    "upstream_rq_total",
+    "upstream_rq_pending_failure_eject",
+    "upstream_rq_pending_overflow",
+    "upstream_cx_none_healthy",
+)
+"""Every copy is one of these: on a connection, or given up because there was none to be had."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,17 @@ class EnvoyGateway:
         """Envoy mirrors any share of requests."""
         return Mirroring(possible=True)
 
+    async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:
+        """Return what Envoy sent, or could not send, to the colour's cluster."""
+        prefix = f"cluster.{cluster_name(model, colour)}."
+        names = [prefix + name for name in _SENT]
+        filtered = {"format": "json", "filter": f"^{re.escape(prefix)}({'|'.join(_SENT)})$"}
+        stats = (await self._ask("/stats", filtered)).get("stats", [])
+        counted = {stat["name"]: int(stat["value"]) for stat in stats if "value" in stat}
+        if names[0] not in counted:
+            raise GatewayUnreachable(f"Envoy has no statistics of {prefix[:-1]} yet")
+        return {"envoy": sum(counted.get(name, 0) for name in names)}
+
     async def remove(self, model: str) -> None:
         """Drop the model's virtual host, then its clusters."""
         async with self._writing:
@@ -130,18 +152,21 @@ class EnvoyGateway:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def _dump(self, resource: str, mask: str) -> list[dict[str, Any]]:
+        answer = await self._ask("/config_dump", {"resource": resource, "mask": mask})
+        configs: list[dict[str, Any]] = answer.get("configs", [])
+        return configs
+
+    async def _ask(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         try:
-            answer = await self._admin.get(
-                "/config_dump", params={"resource": resource, "mask": mask}
-            )
+            answer = await self._admin.get(path, params=params)
             answer.raise_for_status()
-            configs: list[dict[str, Any]] = answer.json().get("configs", [])
+            document: dict[str, Any] = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise GatewayUnreachable(
                 f"Envoy's admin page on port {self._place.admin_port} does not answer "
                 f"({error!r}); start it with {self._place.directory / 'bootstrap.yaml'}"
             ) from error
-        return configs
+        return document
 
     def _store_routes(self, routes: dict[str, Route]) -> None:
         document = routes_document(_ordered(routes), self._place.timeout_seconds)

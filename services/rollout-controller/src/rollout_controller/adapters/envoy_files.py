@@ -55,7 +55,7 @@ def bootstrap(directory: str, listen: tuple[str, int], admin: tuple[str, int]) -
 def clusters_document(routes: Iterable[Route]) -> Document:
     """Return one cluster per colour that is loaded."""
     resources = [
-        _cluster(_cluster_name(route.model, colour), address)
+        _cluster(cluster_name(route.model, colour), address)
         for route in routes
         for colour, address in sorted(route.backends.items())
     ]
@@ -81,6 +81,11 @@ def read_routes(document: Mapping[str, Any], clusters: Mapping[str, Any]) -> dic
 def addresses_in(clusters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return each cluster's address, of clusters in a file or in Envoy's configuration dump."""
     return {cluster["name"]: _address_in(cluster) for cluster in clusters}
+
+
+def cluster_name(model: str, colour: Colour) -> str:
+    """Name the cluster of one colour of a model."""
+    return f"{model}-{colour.value}"
 
 
 def revision(route: Route) -> str:
@@ -186,7 +191,7 @@ def _answer(route: Route, timeout_seconds: float, *, mirrored: bool) -> Document
     action: Document = {
         "weighted_clusters": {
             "clusters": [
-                {"name": _cluster_name(route.model, colour), "weight": route.intent.weight(colour)}
+                {"name": cluster_name(route.model, colour), "weight": route.intent.weight(colour)}
                 for colour in Colour
                 if colour in route.backends
             ]
@@ -201,7 +206,7 @@ def _answer(route: Route, timeout_seconds: float, *, mirrored: bool) -> Document
 def _mirror(model: str, intent: RouteIntent) -> Document:
     percent = {"numerator": intent.mirror_percent, "denominator": "HUNDRED"}
     return {
-        "cluster": _cluster_name(model, intent.mirror or Colour.GREEN),
+        "cluster": cluster_name(model, intent.mirror or Colour.GREEN),
         "runtime_fraction": {"default_value": percent},
         "disable_shadow_host_suffix_append": True,
     }
@@ -216,10 +221,6 @@ def _unavailable(text: str) -> Document:
     retry = {"header": {"key": "retry-after", "value": "5"}}
     direct = {"status": 503, "body": {"inline_string": text}}
     return {"direct_response": direct, "response_headers_to_add": [retry]}
-
-
-def _cluster_name(model: str, colour: Colour) -> str:
-    return f"{model}-{colour.value}"
 
 
 def _cluster(name: str, address: str) -> Document:
@@ -254,7 +255,7 @@ def _read_host(host: Mapping[str, Any], addresses: Mapping[str, str]) -> Route:
     backends = {
         colour: addresses[name]
         for colour in Colour
-        if (name := _cluster_name(model, colour)) in addresses
+        if (name := cluster_name(model, colour)) in addresses
     }
     return Route(
         model=model,
@@ -277,8 +278,8 @@ def _read_intent(model: str, action: Mapping[str, Any]) -> RouteIntent:
         mirror = Colour(mirrors[0]["cluster"].removeprefix(f"{model}-"))
         percent = mirrors[0]["runtime_fraction"]["default_value"]["numerator"]
     return RouteIntent(
-        blue=weights.get(_cluster_name(model, Colour.BLUE), 0),
-        green=weights.get(_cluster_name(model, Colour.GREEN), 0),
+        blue=weights.get(cluster_name(model, Colour.BLUE), 0),
+        green=weights.get(cluster_name(model, Colour.GREEN), 0),
         mirror=mirror,
         mirror_percent=percent,
     )

@@ -5,9 +5,10 @@ the gateway's controller says of the object's present generation.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from lifecycle.rollouts import Colour
 from lifecycle.served_models import ServedModel
 from rollout_controller.adapters.http_routes import (
     GROUP_VERSION,
@@ -95,6 +96,12 @@ class GatewayApi:
     async def mirroring(self, served: ServedModel) -> Mirroring:
         """Return what the Gateway's class lists, or what probe requests proved."""
         return await self._probe.mirroring(served.mirror_percent)
+
+    async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:
+        """No gateway says it in the objects of this API; its own statistics are not read here."""
+        raise GatewayUnreachable(
+            f"how many requests of {model} were mirrored to {colour} is not known in a cluster"
+        )
 
     async def remove(self, model: str) -> None:
         """Delete the model's HTTPRoute, if it is ours."""

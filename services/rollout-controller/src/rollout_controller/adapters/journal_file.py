@@ -7,6 +7,7 @@ from typing import Any
 
 from lifecycle.rollouts import Phase
 from rollout_controller.adapters.files import read_json, write_json
+from rollout_controller.mirror_counts import MirrorTally
 from rollout_controller.ports import Notes
 from rollout_controller.tallies import Counters, Tally
 
@@ -39,12 +40,24 @@ class JournalFile:
 
 
 def _notes(document: dict[str, Any]) -> Notes:
-    written = document["tally"]
-    if written is None:
-        return Notes(None, document["resumed_at"])
-    counters = {
-        "seen": {address: Counters(**each) for address, each in written["seen"].items()},
-        "total": Counters(**written["total"]),
+    tally, mirror = document["tally"], document.get("mirror")
+    return Notes(
+        _tally(tally) if tally else None,
+        document["resumed_at"],
+        _mirror(mirror) if mirror else None,
+    )
+
+
+def _tally(written: dict[str, Any]) -> Tally:
+    both = ("seen", "baseline_seen")
+    seen = {
+        name: {address: Counters(**each) for address, each in written.get(name, {}).items()}
+        for name in both
     }
-    tally = Tally(**{**written, **counters, "phase": Phase(written["phase"])})
-    return Notes(tally, document["resumed_at"])
+    totals = {name: Counters(**written.get(name, {})) for name in ("total", "baseline")}
+    return Tally(**{**written, **seen, **totals, "phase": Phase(written["phase"])})
+
+
+def _mirror(written: dict[str, Any]) -> MirrorTally:
+    readings = tuple((float(time), int(requests)) for time, requests in written["readings"])
+    return MirrorTally(**{**written, "readings": readings})
