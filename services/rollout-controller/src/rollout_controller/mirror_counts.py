@@ -64,4 +64,5 @@ def _thinned(readings: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int]
 
 
 def _fits(second: float, age: float) -> bool:
-    return int(second) % 2 ** max(0, ceil(log2(max(age, 1) / _ALL_OF_SECONDS))) == 0
+    doublings = max(0, ceil(log2(max(age, 1) / _ALL_OF_SECONDS)))
+    return int(second) % (1 << doublings) == 0
