@@ -71,6 +71,11 @@ class RegistryProxy:
         """Return a model's ledger entries, oldest first."""
         return list(self._service.get(f"/v1/models/{model}/history")["entries"])
 
+    def replay(self, model: str, rollout: str | None) -> list[Any]:
+        """Have the recorded Verdicts of a Rollout's steps judged again."""
+        asked = f"?rollout={rollout}" if rollout else ""
+        return list(self._service.get(f"/v1/models/{model}/replay{asked}")["steps"])
+
     def collect_artifacts(self, older_than_hours: float, *, dry_run: bool) -> Any:
         """Have artifacts removed that no version names and that are so old."""
         body = {"older_than_hours": older_than_hours, "dry_run": dry_run}

@@ -8,7 +8,7 @@ from isogloss.adapters.processes import now
 from isogloss.commands.target import target_of
 from isogloss.connections import Connections
 from isogloss.failures import Failure
-from isogloss.output import Format, FormatOption, Table, say, show
+from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.rollout_lines import status_line
 from isogloss.verdicts import verdict_lines
 
@@ -91,6 +91,30 @@ def rollback(
     answer = ctx.with_resource(target_of(ctx).connect()).controller.rollback(model, reason, to)
     rows = [(key, str(value)) for key, value in answer.items()]
     show(answer, output, lambda: Table(("rollback", "value"), rows))
+
+
+@commands.command(epilog="Example: isogloss rollout replay sentiment")
+def replay(
+    ctx: typer.Context,
+    model: str,
+    rollout: Annotated[str | None, typer.Argument(help="Its id; by default the latest.")] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Judge a Rollout's steps again on the stored Evidence; exits 1 unless all bytes are equal."""
+    steps = ctx.with_resource(target_of(ctx).connect()).registry.replay(model, rollout)
+    rows = [
+        (
+            str(step["seq"]),
+            step["move"],
+            step["outcome"],
+            ", ".join(short(digest) for digest in step["evidence"]) or "none",
+            step["problem"] or "the same bytes",
+        )
+        for step in steps
+    ]
+    show(steps, output, lambda: Table(("seq", "move", "verdict", "evidence", "judged again"), rows))
+    if any(step["problem"] for step in steps):
+        raise typer.Exit(1)
 
 
 def _say_why(connections: Connections, model: str, phase: str | None) -> None:

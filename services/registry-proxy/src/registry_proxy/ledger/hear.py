@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from lifecycle.approvals import approvals_needed, approvers, weigh_approvals
 from lifecycle.evidence import Evidence, EvidenceKind, EvidenceRefused
 from lifecycle.model_states import ModelState, VersionState
-from lifecycle.policies import Gate
+from lifecycle.policies import Gate, GatePolicy
 from lifecycle.rollouts import Phase
 from lifecycle.stages import CANARY, Stage, move_name
 from lifecycle.transitions import with_waivers
@@ -57,12 +57,19 @@ def hear(registry: Registry, move: Move, offered: SignedEvidence | None = None) 
         _refuse_unasked(move.name, set(found), offered.evidence.kind)
         found[offered.evidence.kind] = offered
     heard = {kind: _content(each) for kind, each in found.items()}
-    verdict = judge(gates, heard)
-    if policy.waivers_allowed:
-        verdict = with_waivers(verdict, move.version.waivers, move.name, standard.now)
-    verdict = _with_approvals(standard, move, verdict)
+    verdict = verdict_on(policy, move, heard, standard.now)
     used = (each.digest for each in found.values() if isinstance(each, SignedEvidence))
     return Hearing(verdict, tuple(sorted(used)), gates, heard)
+
+
+def verdict_on(
+    policy: GatePolicy, move: Move, heard: Mapping[EvidenceKind, Evidence | NoEvidence], now: float
+) -> Verdict:
+    """Judge `move` on what was heard, with the waivers and approvals that count at `now`."""
+    verdict = judge(policy.guarding(move.name), heard)
+    if policy.waivers_allowed:
+        verdict = with_waivers(verdict, move.version.waivers, move.name, now)
+    return _with_approvals(policy, move, verdict)
 
 
 def next_move(state: ModelState, version: VersionState) -> str | None:
@@ -85,9 +92,9 @@ def unguarded(move: str) -> Verdict:
     return conclude([Reason("ledger", Outcome.PASS, f"no Gate guards {move}")])
 
 
-def _with_approvals(standard: Standard, move: Move, verdict: Verdict) -> Verdict:
+def _with_approvals(policy: GatePolicy, move: Move, verdict: Verdict) -> Verdict:
     """Add what people say; no waiver stands in for that."""
-    needed = approvals_needed(standard.policy.approvals, move.name)
+    needed = approvals_needed(policy.approvals, move.name)
     if not needed:
         return verdict
     version = move.version

@@ -15,6 +15,7 @@ from registry_proxy.ledger.approve import ApprovalRequest, approve
 from registry_proxy.ledger.ports import Ledger
 from registry_proxy.ledger.promote import promote
 from registry_proxy.ledger.registry import Registry, Unknown
+from registry_proxy.ledger.replay import replay
 from registry_proxy.ledger.schemas import AnchorText, ApprovalBody, TransitionBody, WaiverBody
 from registry_proxy.ledger.set_policy import set_policy
 from registry_proxy.ledger.settle import Asked
@@ -86,6 +87,10 @@ def _add_audit(router: APIRouter, registry: Registry, callers: Callers) -> None:
     def history(m: ModelName) -> dict[str, Any]:
         registry.model(m)
         return {"entries": [entry.to_dict() for entry in _entries(ledger, m)]}
+
+    @router.get("/v1/models/{m}/replay", dependencies=viewer)
+    def judged_again(m: ModelName, rollout: str | None = None) -> dict[str, Any]:
+        return {"steps": [step.to_dict() for step in replay(registry, m, rollout)]}
 
     @router.get("/v1/ledger", dependencies=viewer)
     def export() -> StreamingResponse:
