@@ -96,6 +96,7 @@ images: ## build the images, tell their sizes (NAMES="inference cli" DOCKER=dock
 
 images-load: ## build those that changed and load them into the test cluster (NAMES="inference cli")
 	@scripts/images.sh load $(NAMES)
+	@[ -n "$(NAMES)" ] || { tests/cluster/image.sh build localhost/postgresql:15 tests/cluster/postgresql && tests/cluster/image.sh load localhost/postgresql:15; }
 
 # Real Kubernetes (tests/cluster/README.md): on this machine, or the cluster that KUBECONFIG names.
 .PHONY: cluster-up cluster-down e2e bench-cluster

@@ -28,6 +28,7 @@ PLATFORM = {
     "test_cluster.py",
     "test_gateway_adapter.py",
     "test_lease.py",
+    "test_postgresql_pod.py",
     "test_workloads_adapter.py",
 }
 CORDONS = "test_a_cordoned_node"  # no pod of the release could start meanwhile
@@ -79,6 +80,11 @@ class Namespace:
     """A namespace of one test, and what the test does in it."""
 
     name: str
+
+    @property
+    def where(self):
+        """The options of kubectl that name it."""
+        return ("--namespace", self.name)
 
     def apply(self, *items):
         documents = {"apiVersion": "v1", "kind": "List", "items": list(items)}

@@ -74,6 +74,10 @@ def test_a_wrong_value_is_refused_by_name(chart, setting, named):
         (["registryProxy.autoscaling.enabled=true"], "raise registryProxy.resources"),
         (["driftMonitor.autoscaling.enabled=true"], "raise driftMonitor.resources"),
         (["registryProxy.replicas=2"], "set registryProxy.database.url and"),
+        (
+            ["postgresql.enabled=true,registryProxy.database.url=postgresql://db/ledger"],
+            "leave registryProxy.database.url empty",
+        ),
         (["mlflow.enabled=false"], "set mlflow.url to the address of yours"),
         (["mlflow.url=http://mlflow"], "Set mlflow.enabled=false to use yours"),
         (["gateway.name="], "set gateway.name and gateway.namespace"),

@@ -71,6 +71,16 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | replace "+" "_" 
 {{- if .Values.mlflow.enabled }}http://{{ include "isogloss.fullname" . }}-mlflow:5000{{ else }}{{ .Values.mlflow.url }}{{ end -}}
 {{- end }}
 
+{{/* The ledger's PostgreSQL; empty: it is SQLite. */}}
+{{- define "isogloss.databaseUrl" -}}
+{{- if .Values.postgresql.enabled }}postgresql://isogloss@{{ include "isogloss.fullname" . }}-postgresql:5432/postgres{{ else }}{{ .Values.registryProxy.database.url }}{{ end -}}
+{{- end }}
+
+{{/* The Secret with its user's password; empty: it needs none. */}}
+{{- define "isogloss.databaseSecret" -}}
+{{- if .Values.postgresql.enabled }}{{ include "isogloss.keySecret" (list . "postgresql" .Values.postgresql.existingSecret) }}{{ else }}{{ .Values.registryProxy.database.existingSecret }}{{ end -}}
+{{- end }}
+
 {{- define "isogloss.gatewayName" -}}
 {{- .Values.gateway.name | default (include "isogloss.fullname" .) -}}
 {{- end }}

@@ -134,9 +134,10 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
-{{/* (list $ component port): a service's Service. */}}
+{{/* (list $ component port [name]): a service's Service; the port is `http`, or of that name. */}}
 {{- define "isogloss.service" -}}
-{{- $ := index . 0 -}}
+{{- $ := index . 0 -}}{{- $port := "http" -}}
+{{- if gt (len .) 3 }}{{ $port = index . 3 }}{{ end -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -148,7 +149,7 @@ spec:
   selector:
     {{- include "isogloss.selector" (list $ (index . 1)) | nindent 4 }}
   ports:
-    - {name: http, port: {{ index . 2 }}, targetPort: http}
+    - {name: {{ $port }}, port: {{ index . 2 }}, targetPort: {{ $port }}}
 {{- end }}
 
 {{/* (list $ component): a ServiceAccount whose token is only mounted where a pod asks for it. */}}

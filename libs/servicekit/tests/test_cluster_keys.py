@@ -58,6 +58,16 @@ def test_all_keys_are_made_and_the_public_ones_trusted_by_role(keep, api_server)
     assert told[-1] == "ConfigMap models/isogloss-trust: made"
 
 
+def test_a_database_of_its_own_gets_a_password_which_nobody_trusts_as_a_key(keep, api_server):
+    keep()
+    assert secret_path("isogloss-postgresql-key") not in api_server.objects
+
+    keep(Release("models", "isogloss", {}, database=True))
+
+    assert len(secret_of(api_server, "isogloss-postgresql-key", "password")) == 64
+    assert [role for role, _ in trusted(api_server)] == list(SIGNERS)
+
+
 def test_a_second_run_changes_nothing(keep, api_server):
     keep()
     before = dict(api_server.objects)

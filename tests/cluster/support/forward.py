@@ -40,6 +40,10 @@ class Forward:
 
         return eventually(answer, 60)
 
+    def place(self):
+        """Return HOST:PORT, for whatever is not HTTP."""
+        return self._open().removeprefix("http://")
+
     def close(self):
         """End the forwarding process."""
         if self._process is not None:

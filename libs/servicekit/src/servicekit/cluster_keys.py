@@ -30,7 +30,11 @@ from servicekit.signing import new_key, read_signer
 
 SIGNERS = ("gate", "drift-monitor", "rollout-controller", "registry-proxy")
 FINGERPRINT = "fingerprint"
-_KEY, _FINGERPRINT_KEY, _TRUST = "key.pem", "fingerprint.key", "trust.json"
+DATABASE = "postgresql"
+"""The release's own database, where it has one: its Secret holds the password."""
+_KEY, _TRUST = "key.pem", "trust.json"
+_KEYS = {FINGERPRINT: "fingerprint.key", DATABASE: "password"}
+"""What a role's Secret holds it under, where that is no signing key."""
 _LABELS = {
     "app.kubernetes.io/managed-by": "isogloss-keys",
     "app.kubernetes.io/part-of": "isogloss",
@@ -52,6 +56,8 @@ class Release:
     namespace: str
     instance: str
     existing: Mapping[str, str]
+    database: bool = False
+    """Whether it has a database of its own."""
 
     def secret(self, role: str) -> str:
         """Return the name of a role's Secret."""
@@ -65,6 +71,8 @@ async def keep_keys(api: KubernetesApi, release: Release, tell: Tell) -> None:
         pem = await _keep_secret(api, release, role, tell)
         public[role] = _public_key(pem, f"Secret {release.namespace}/{release.secret(role)}")
     await _keep_secret(api, release, FINGERPRINT, tell)
+    if release.database:
+        await _keep_secret(api, release, DATABASE, tell)
     await _keep_trust(api, release, public, tell)
 
 
@@ -95,22 +103,25 @@ def _release() -> Release:
         default=[],
         type=_role_and_secret,
         metavar="ROLE=SECRET",
-        help=f"use this Secret and make none; roles: {', '.join((*SIGNERS, FINGERPRINT))}",
+        help=f"use this Secret and make none; roles: {', '.join((*SIGNERS, *_KEYS))}",
+    )
+    parser.add_argument(
+        "--database", action="store_true", help="also keep the password of its own PostgreSQL"
     )
     given = parser.parse_args()
-    return Release(given.namespace, given.instance, dict(given.existing))
+    return Release(given.namespace, given.instance, dict(given.existing), given.database)
 
 
 def _role_and_secret(text: str) -> tuple[str, str]:
     role, _, secret = text.partition("=")
-    if role not in (*SIGNERS, FINGERPRINT) or not secret:
+    if role not in (*SIGNERS, *_KEYS) or not secret:
         raise argparse.ArgumentTypeError(f"{text!r} is not ROLE=SECRET")
     return role, secret
 
 
 async def _keep_secret(api: KubernetesApi, release: Release, role: str, tell: Tell) -> bytes:
     """Return what the role's Secret holds, once there is one."""
-    name, key = release.secret(role), _FINGERPRINT_KEY if role == FINGERPRINT else _KEY
+    name, key = release.secret(role), _KEYS.get(role, _KEY)
     path = core(release.namespace, "secrets", name)
     try:
         held, told = await api.get(path), "was there"
@@ -131,7 +142,7 @@ async def _keep_secret(api: KubernetesApi, release: Release, role: str, tell: Te
 async def _make_secret(
     api: KubernetesApi, namespace: str, name: str, key: str
 ) -> tuple[Object, str]:
-    content = new_key() if key == _KEY else secrets.token_hex(32).encode() + b"\n"
+    content = new_key() if key == _KEY else secrets.token_hex(32).encode()
     secret = {
         **_kind("Secret", name),
         "type": "Opaque",

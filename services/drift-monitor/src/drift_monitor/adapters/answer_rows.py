@@ -83,7 +83,8 @@ class AnswerRows:
 def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Select[Any]:
     """Count alike rows of the Baseline; retries and repeated texts are one observation."""
     ours, theirs = _first_of_each_text(versions, span), ANSWERS.alias("theirs")
-    same_text = and_(theirs.c.request_id == ours.c.request_id, theirs.c.version == versions[1])
+    same_request = and_(theirs.c.version == versions[1], theirs.c.request == ours.c.request)
+    same_text = and_(same_request, theirs.c.request_id == ours.c.request_id)
     # A label that no answer can have says nothing about who is right.
     labelled = and_(LABELS.c.request_id == ours.c.request_id, LABELS.c.label.in_(labels))
     answered = ours.c.outcome == "ok"

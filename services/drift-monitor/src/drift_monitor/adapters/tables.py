@@ -62,8 +62,9 @@ ANSWERS = Table(
     "answers_2",
     METADATA,
     Column("version", Integer, ForeignKey("versions.row"), primary_key=True),
+    # Before the id of its row, which it gives: SQLite looks a request up by nothing but this key.
+    Column("request", String, primary_key=True),
     Column("request_id", String, primary_key=True),
-    Column("request", String, nullable=False),
     Column("first", Boolean, nullable=False),
     Column("outcome", String, nullable=False),
     Column("label", String, nullable=False),
@@ -72,7 +73,6 @@ ANSWERS = Table(
     Column("fingerprint", String, nullable=False),
     Column("latency_bucket", Integer, nullable=False),
     Column("slices", String, nullable=False),  # JSON list
-    Index("answers_by_request", "version", "request"),
     sqlite_with_rowid=False,
 )
 LABELS = Table(
