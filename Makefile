@@ -47,6 +47,10 @@ render: setup ## write what is made from charts and code: schemas, tables of val
 	@$(BIN)/python scripts/chart_values.py
 	@helm="$$(PYTHON=$(CURDIR)/$(BIN)/python tests/cluster/program.sh helm)"; $(BIN)/python scripts/render_manifests.py --helm "$$helm"
 
+.PHONY: chaos
+chaos: setup ## the rollout-controller killed between any two of its deeds, and each neighbour away in each Phase
+	@ISOGLOSS_CHAOS=yes $(BIN)/python -m pytest tests/chaos $(ARGS)
+
 fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
 	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
 

@@ -134,6 +134,24 @@ def test_an_inconclusive_step_leaves_no_trace(world):
     assert answer["seq"] == before == world.seq
 
 
+@pytest.mark.parametrize(("bad", "told"), [(50, "PASS"), (900, "FAIL"), (150, "INCONCLUSIVE")])
+def test_a_step_that_is_only_judged_is_not_taken(world, bad, told):
+    world.released("r1")
+    second = world.staged("r2")
+    world.start_rollout(second)
+    world.advance("SHADOWING")
+    world.clock.now += 60
+    before = world.seq
+    evidence = world.shadow_evidence(second, bad=bad)
+    body = {"phase": "CANARY", "step": 0, "evidence": evidence, "judge_only": True}
+    answer = world.rollout("advance", {**body, "expected_seq": before}).json()
+
+    assert (answer["advanced"], answer["verdict"]["outcome"]) == (False, told)
+    assert world.state["rollout"]["phase"] == "SHADOWING"
+    assert bool(world.history("denied")) is (told == "FAIL")
+    assert (world.seq > before) is (told == "FAIL")
+
+
 def test_a_failed_step_is_recorded_with_its_evidence(world):
     world.released("r1")
     second = world.staged("r2")

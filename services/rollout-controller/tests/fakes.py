@@ -188,7 +188,7 @@ class RegistryHttp:
             current.phase is Phase.PENDING and current.baseline
         ) or current.phase is Phase.BAKING
         told = verdict("PASS") if free else self.verdict
-        if told.outcome is not Outcome.PASS:
+        if told.outcome is not Outcome.PASS or request.judge_only:
             return Advanced(advanced=False, verdict=told, rollout=current, seq=self.state.seq)
         taken, seq = self._write(current.at(request.phase, self.clock.now(), request.step))
         if request.phase in (Phase.BAKING, Phase.SUCCEEDED):
@@ -429,7 +429,7 @@ class ServedModelFiles:
         self.published[model] = status
 
 
-PATIENCE = Patience(load=60, unready=5, evidence=2, pairing=1, drain=15)
+PATIENCE = Patience(load=60, unready=5, evidence=2, pairing=1, drain=15, leaving=0)
 
 
 class World:

@@ -315,9 +315,12 @@ def test_a_canary_goes_on_only_on_a_pass(phase, step, outcome, expected):
 
 def test_baking_succeeds_when_its_time_is_over_and_the_candidate_is_measured():
     rollout = a_rollout(Phase.BAKING)
-    look = seen(rollout, now=START + 31, health=verdict("INCONCLUSIVE"))
+    notes = Notes(a_tally(rollout))
+    look = seen(rollout, now=START + 31, health=verdict("INCONCLUSIVE"), notes=notes)
+    late = Notes(replace(notes.tally, began_at=START + 20))
 
     assert next_action(look) == Advancing(Phase.SUCCEEDED)
+    assert next_action(replace(look, notes=late)).reason == "Baking", "its route came late"
     assert next_action(replace(look, health=None)).reason == "HealthUnknown"
 
 
@@ -478,6 +481,52 @@ def test_a_ledger_that_was_set_back_does_not_raise_a_candidate():
 @pytest.mark.parametrize("phase", [Phase.ROLLED_BACK, Phase.ABORTED])
 def test_what_was_given_up_is_ended_once_nothing_goes_there(phase):
     assert next_action(seen(a_rollout(phase))) == Unload(GREEN)
+
+
+def test_what_the_route_has_just_left_still_answers_its_last_requests():
+    patience = replace(PATIENCE, leaving=1)
+    look = seen(a_rollout(Phase.ROLLED_BACK), patience=patience, now=START + 0.5)
+
+    assert next_action(look).reason == "Done"
+    assert next_action(replace(look, now=START + 1)) == Unload(GREEN)
+
+
+def test_what_the_route_has_just_left_is_not_replaced_either():
+    patience = replace(PATIENCE, leaving=1)
+    colours = {BLUE: ready(OLD), GREEN: ready(OLDER, 8500)}
+    look = seen(a_rollout(Phase.PENDING), colours, patience=patience, now=START + 0.5)
+
+    assert next_action(look).reason == "PredictorNotReady"
+    assert next_action(replace(look, now=START + 1)) == Load(GREEN, NEW)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [("PASS", "ShadowOnly"), ("INCONCLUSIVE", "GateInconclusive")],
+)
+def test_a_shadow_that_nobody_is_to_see_is_only_judged(outcome, expected):
+    rollout = a_rollout(Phase.SHADOWING)
+    asked = Asked(rollout.id, rollout.phase, -1, START + 9, verdict(outcome))
+    served = a_served_model(strategy="shadow")
+    look = seen(rollout, served=served, paired_since=START, asked=asked)
+    later = replace(look, now=START + 5000)
+
+    assert next_action(look).reason == expected
+    judged = Advancing(Phase.CANARY, 0, judge_only=True)
+    assert next_action(replace(look, asked=None)) == judged
+    assert isinstance(next_action(later), Advancing if outcome == "PASS" else Pausing)
+    assert next_action(replace(later, served=a_served_model())) != judged
+
+
+def test_blue_and_green_change_places_in_one_step():
+    served = a_served_model(strategy="blueGreen")
+    rollout = a_rollout(Phase.CANARY)
+    opening = seen(rollout, served=served, intent=all_to(BLUE))
+    judged = seen(rollout, served=served, intent=all_to(GREEN), health=verdict("PASS"))
+
+    assert next_action(opening).route.intent == all_to(GREEN)
+    assert next_action(judged) == Advancing(Phase.BAKING)
+    assert isinstance(next_action(replace(judged, health=verdict("FAIL"))), GoBack)
 
 
 def test_the_baseline_stays_loaded_after_success():

@@ -27,7 +27,7 @@ from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
 from rollout_controller.forward import Wait
 from rollout_controller.operate import resume, start_rollout
-from rollout_controller.ports import Mirroring
+from rollout_controller.ports import GatewayUnreachable, Mirroring
 from rollout_controller.reconcile import ModelLoop
 from rollout_controller.route_objects import HeldRoute
 
@@ -373,6 +373,39 @@ async def test_an_inconclusive_gate_asks_a_person_and_goes_on_watching():
     world.metrics.count(40, errors=30)
     await later(world, 1)
     assert world.rollout.phase is Phase.ROLLED_BACK
+
+
+async def test_a_candidate_that_is_sick_before_its_next_step_is_in_effect_gets_no_more_users():
+    """The ledger has the step, but the route could not be written: users go by the one before."""
+    world = in_phase(Phase.BAKING, RouteIntent(50, 50))
+    write = world.gateway.write
+    world.gateway.write = refuse_writes
+    await settle(world)
+    world.metrics.count(40, errors=30)
+    await later(world, 1)
+    world.gateway.write = write
+    await later(world, 1)
+
+    assert world.gateway.written[0].intent == all_to(BLUE)
+    assert world.rollout.phase is Phase.ROLLED_BACK
+
+
+async def refuse_writes(_route, _expected):
+    raise GatewayUnreachable("routes.yaml cannot be written")
+
+
+async def test_what_was_counted_early_is_let_go_of_when_the_step_begins():
+    world = in_phase(Phase.BAKING, RouteIntent(50, 50))
+    write, world.gateway.write = world.gateway.write, refuse_writes
+    await settle(world)
+    world.metrics.count(900)
+    await later(world, 1)
+    assert world.memory.notes.tally.early
+    world.gateway.write = write
+    await later(world, 1)
+
+    assert not world.memory.notes.tally.early
+    assert world.memory.notes.tally.total.requests == 0
 
 
 async def test_a_route_that_never_takes_effect_is_said_and_nothing_moves_on():

@@ -297,9 +297,9 @@ async def test_the_registrys_refusals_and_absence_are_told_apart(tmp_path):
             raise LedgerRefused("illegal-transition", "end it first", {"seq": 20, "status": 409})
 
         world.ledger.begin = refuse
-        refused = await client.post(f"{PATH}/rollouts", json={"version": "3"})
+        refused = await client.post(f"{PATH}/rollouts", json={"version": "1"})
         world.ledger.up = False
-        absent = await client.post(f"{PATH}/rollouts", json={"version": "3"})
+        absent = await client.post(f"{PATH}/rollouts", json={"version": "1"})
 
     assert (refused.status_code, refused.json()["seq"]) == (409, 20)
     assert refused.json()["detail"] == "end it first"

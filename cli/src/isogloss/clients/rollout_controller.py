@@ -26,9 +26,10 @@ class RolloutController:
         """Return what is served, where the traffic goes, and why."""
         return self._service.get(f"/v1/models/{model}")
 
-    def start(self, model: str, reference: str) -> Any:
-        """Begin a Rollout of a version in STAGING."""
-        return self._service.post(f"/v1/models/{model}/rollouts", {"version": reference})
+    def start(self, model: str, reference: str, *, supersede: bool = False) -> Any:
+        """Begin a Rollout of a version in STAGING, if told to in the place of another."""
+        body = {"version": reference} | ({"supersede": True} if supersede else {})
+        return self._service.post(f"/v1/models/{model}/rollouts", body)
 
     def tell_current(self, model: str, verb: str, reason: str) -> Any:
         """Pause, resume or abort the Rollout that is under way."""

@@ -7,12 +7,13 @@ import typer
 from isogloss.adapters.processes import now
 from isogloss.commands.target import target_of
 from isogloss.connections import Connections
-from isogloss.failures import Failure
+from isogloss.failures import Failure, Refused
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.rollout_lines import status_line
 from isogloss.verdicts import verdict_lines
 
 commands = typer.Typer(no_args_is_help=True, help="Moving traffic to a version, and back.")
+WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it stays in the ledger.")]
 
 
@@ -21,13 +22,30 @@ def start(
     ctx: typer.Context,
     model: str,
     version: Annotated[str, typer.Argument(help="Its number or digest.")],
-    follow: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
+    follow: WatchOption = False,
+    supersede: Annotated[
+        bool, typer.Option(help="Give up another version's Rollout for it, back first.")
+    ] = False,
 ) -> None:
     """Begin a Rollout of a version that stands in STAGING."""
-    answer = ctx.with_resource(target_of(ctx).connect()).controller.start(model, version)
+    connections = ctx.with_resource(target_of(ctx).connect())
+    answer = connections.controller.start(model, version, supersede=supersede)
     say(f"rollout {answer['rollout']['id']} of version {version} of {model} has begun")
     if follow:
         watch(ctx, model)
+
+
+@commands.command(epilog="Example: isogloss rollout retry sentiment --watch")
+def retry(ctx: typer.Context, model: str, follow: WatchOption = False) -> None:
+    """Roll the version out again whose Rollout was given up last; everything is judged anew."""
+    connections = ctx.with_resource(target_of(ctx).connect())
+    last = connections.registry.model(model)["rollout"]
+    if last is None or last["phase"] not in ("ABORTED", "ROLLED_BACK"):
+        raise Refused(f"no rollout of {model} was given up last, so there is none to try again")
+    version = connections.registry.version(model, last["candidate"])
+    if version["stage"] == "ARCHIVED":
+        connections.registry.promote(model, version["digest"], "STAGING")
+    start(ctx, model, str(version["number"]), follow)
 
 
 @commands.command(epilog="Example: isogloss rollout watch sentiment --limit 3600")

@@ -5,6 +5,7 @@ Neither which version serves (the ledger's) nor the limits of Gates (the policy'
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from lifecycle.capacity import Resources, Scale, read_resources, read_scale
 from lifecycle.documents import DocumentRefused, Fields
@@ -13,6 +14,35 @@ LONGEST_NAME = 42
 """A label of the predictors' pods is `isvc.NAME-green-predictor`, of at most 63 characters."""
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+
+
+_ALL_AT_ONCE = (100,)
+
+
+class Strategy(StrEnum):
+    """How a Candidate comes to its users once its shadow's Gates PASS: in steps, all at once, or
+    not at all.
+    """
+
+    CANARY = "canary"
+    BLUE_GREEN = "blueGreen"
+    SHADOW = "shadow"
+
+
+class AlertMode(StrEnum):
+    """What an alert that asks for a Rollback does: nothing, say what it would do, or go back."""
+
+    IGNORE = "ignore"
+    DRY_RUN = "dryRun"
+    ROLL_BACK = "rollBack"
+
+
+@dataclass(frozen=True)
+class AlertRollback:
+    """Whether alerts may roll back; within `cooldown_seconds` of a Rollback none does."""
+
+    mode: AlertMode
+    cooldown_seconds: float
 
 
 @dataclass(frozen=True)
@@ -27,8 +57,9 @@ class ServiceObjective:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One model's serving settings. Weights are the canary steps' percentages, rising;
-    `queue_limit` is how many requests may wait in a predictor before it answers 503.
+    """One model's serving settings. Weights are the steps' percentages, rising, and 100 alone where
+    all users come at once; `queue_limit` is how many requests may wait in a predictor before it
+    answers 503.
     """
 
     name: str
@@ -36,10 +67,12 @@ class ServedModel:
     scale: Scale
     resources: Resources
     mirror_percent: int
+    strategy: Strategy
     canary_weights: tuple[int, ...]
     bake_seconds: float
     queue_limit: int
     objective: ServiceObjective
+    alert_rollback: AlertRollback
     slices: tuple[str, ...]
 
 
@@ -70,24 +103,33 @@ def _read_name(metadata: Fields) -> str:
 def _read_spec(name: str, spec: Fields) -> ServedModel:
     predictor = spec.section("predictor", required=False)
     objective = spec.section("objective", required=False)
+    alerts = spec.section("alertRollback", required=False)
+    strategy, weights = Strategy(spec.choice("strategy", set(Strategy), "canary")), _rising(spec)
     model = ServedModel(
         name=name,
         hostnames=spec.texts("hostnames", ("*",)),
         scale=read_scale(spec, spec.whole("replicas", 1, 1000, 1)),
         resources=read_resources(spec.section("resources", required=False)),
         mirror_percent=spec.whole("mirrorPercent", 1, 100, 100),
-        canary_weights=_rising(spec),
+        strategy=strategy,
+        canary_weights=_ALL_AT_ONCE if strategy is Strategy.BLUE_GREEN else weights,
         bake_seconds=spec.number("bakeSeconds", 0, 30 * 86400, 3600),
         queue_limit=predictor.whole("queueLimit", 1, 100_000, 128),
         objective=ServiceObjective(
             objective.number("latencyMilliseconds", 1, 600_000, 150),
             objective.number("errorRatio", 0, 1, 0.01),
         ),
+        alert_rollback=_read_alerts(alerts),
         slices=spec.texts("slices", ()),
     )
-    for fields in (predictor, objective, spec):
+    for fields in (predictor, objective, alerts, spec):
         fields.close()
     return model
+
+
+def _read_alerts(alerts: Fields) -> AlertRollback:
+    mode = AlertMode(alerts.choice("mode", set(AlertMode), "ignore"))
+    return AlertRollback(mode, alerts.number("cooldownSeconds", 0, 86_400, 600))
 
 
 def _rising(spec: Fields) -> tuple[int, ...]:

@@ -108,7 +108,7 @@ async def _move_forward(
             memory.note(*await ports.ledger.hold(name, rollout.id, reason, seq))
         case Advancing():
             evidence = await _evidence(ports, memory, seen)
-            request = Advance(action.phase, action.step, seq, evidence)
+            request = Advance(action.phase, action.step, seq, evidence, action.judge_only)
             answer = await ports.ledger.advance(name, rollout.id, request)
             memory.note(answer.rollout, answer.seq)
             step = (rollout.id, rollout.phase, rollout.step)

@@ -19,6 +19,7 @@ from rollout_controller.metrics import Meters
 from rollout_controller.observed import Patience
 from rollout_controller.ports import Ports
 from rollout_controller.routes import (
+    alert_routes,
     install_rollout_errors,
     mirror_probe_routes,
     rollout_routes,
@@ -28,6 +29,11 @@ from servicekit.callers import WatchedFile, read_token
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
 from servicekit.signing import load_signer
+
+_LEAVING_SECONDS = 1.0
+"""A gateway's workers take a route over a little after it says so: some 50 ms, on a busy machine a
+few times that; and what they sent last is still to be answered.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def build(settings: RolloutControllerSettings) -> Service:
         title="isogloss rollout-controller", lifespan=_lifespan(parts, health), docs_url=None
     )
     app.include_router(rollout_routes(parts.loops, parts.ports, parts.platform.callers))
+    app.include_router(alert_routes(parts.loops, parts.ports, parts.platform.callers))
     if parts.platform.mirror_arrivals:
         app.include_router(mirror_probe_routes(parts.platform.mirror_arrivals))
     install_problem_pages(app)
@@ -135,4 +142,5 @@ def _patience(settings: RolloutControllerSettings) -> Patience:
         pairing=settings.pairing_delay_seconds,
         # The gateway gives a copy up after its time limit; a predictor may be a little later.
         drain=settings.gateway_timeout_seconds * 1.5,
+        leaving=_LEAVING_SECONDS,
     )

@@ -11,6 +11,7 @@ from typing import assert_never
 from lifecycle.evidence import EvidenceKind
 from lifecycle.policies import Gate
 from lifecycle.rollouts import ACTIVE_PHASES, Phase, Rollout
+from lifecycle.served_models import Strategy
 from lifecycle.stages import CANARY, Stage, move_name
 from lifecycle.verdicts import Outcome, Verdict
 from rollout_controller.judge import canary_gates
@@ -26,10 +27,11 @@ class OpenPairing:
 
 @dataclass(frozen=True)
 class Advancing:
-    """Ask the ledger for the next Phase or step."""
+    """Ask the ledger for the next Phase or step, or only whether its Gates PASS."""
 
     phase: Phase
     step: int = -1
+    judge_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Wait:
     reason: str
     message: str
 
+
+_SHADOW_ONLY = (
+    "the shadow's Gates PASS, and the ServedModel's strategy is shadow: no user gets its answers; "
+    "write another strategy to go on, or abort it"
+)
 
 Forward = OpenPairing | Advancing | Pausing | Wait
 
@@ -99,8 +106,10 @@ def _from_shadowing(seen: Observed, rollout: Rollout) -> Forward:
         return OpenPairing(seen.now + seen.patience.pairing)
     if seen.now <= seen.paired_since:
         return Wait("PairingBegins", "answers count once the mirror had time to be everywhere")
-    gates = _shadow_gates(seen)
-    return _overdue(seen, rollout, gates) or _ask(seen, rollout, Advancing(Phase.CANARY, 0))
+    shadow_only = seen.served.strategy is Strategy.SHADOW
+    stays = shadow_only and _passed(_last_verdict(seen, rollout))
+    overdue = None if stays else _overdue(seen, rollout, _shadow_gates(seen))
+    return overdue or _ask(seen, rollout, Advancing(Phase.CANARY, 0, judge_only=shadow_only))
 
 
 def _from_canary(seen: Observed, rollout: Rollout) -> Forward:
@@ -113,9 +122,10 @@ def _from_canary(seen: Observed, rollout: Rollout) -> Forward:
 
 
 def _from_baking(seen: Observed, rollout: Rollout) -> Forward:
-    baked = seen.now - rollout.phase_since
     healthy = seen.health is not None and seen.health.outcome is not Outcome.FAIL
-    if healthy and baked >= seen.served.bake_seconds:
+    # What was not counted was not baked: a route may have come into effect long after its record.
+    began = max(rollout.phase_since, seen.tally.began_at) if seen.tally else seen.now
+    if healthy and seen.now - began >= seen.served.bake_seconds:
         return _ask(seen, rollout, Advancing(Phase.SUCCEEDED))
     return _watching(seen, "Baking")
 
@@ -123,6 +133,8 @@ def _from_baking(seen: Observed, rollout: Rollout) -> Forward:
 def _ask(seen: Observed, rollout: Rollout, request: Advancing) -> Forward:
     asked = seen.asked
     if asked and asked.belongs_to(rollout) and seen.now - asked.at < seen.patience.evidence:
+        if request.judge_only and _passed(asked.verdict):
+            return Wait("ShadowOnly", _SHADOW_ONLY)
         text = _open_reasons(asked.verdict) if asked.verdict else "the ledger was asked just now"
         return Wait("GateInconclusive", text)
     return request
@@ -136,6 +148,10 @@ def _overdue(seen: Observed, rollout: Rollout, gates: Iterable[Gate]) -> Pausing
     verdict = _last_verdict(seen, rollout)
     reasons = _open_reasons(verdict) if verdict else "nothing was judged yet"
     return Pausing(f"{rollout.phase} is INCONCLUSIVE after {waited:.0f} s: {reasons}")
+
+
+def _passed(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.outcome is Outcome.PASS
 
 
 def _last_verdict(seen: Observed, rollout: Rollout) -> Verdict | None:

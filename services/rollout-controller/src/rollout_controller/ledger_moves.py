@@ -22,12 +22,15 @@ class HeldPolicy:
 
 @dataclass(frozen=True)
 class Advance:
-    """A request to move a Rollout forward, decided at `expected_seq`."""
+    """A request to move a Rollout forward, decided at `expected_seq`; with `judge_only` a PASS
+    moves nothing.
+    """
 
     phase: Phase
     step: int
     expected_seq: int
     evidence: Envelope | None = None
+    judge_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -209,11 +209,11 @@ async def _count(
     except MetricsUnreachable as error:
         faults["metrics"] = str(error)
         return None
-    now = ports.clock.now()
-    if seen.tally:
+    now, settled = ports.clock.now(), _route_is_settled(seen)
+    if seen.tally and not (seen.tally.early and settled):
         tally = seen.tally.counting(read.counters, now)
-    elif _route_is_settled(seen):
-        tally = begin_tally(rollout, read.counters, now)
+    elif settled or seen.users_of(rollout.candidate_colour):
+        tally = begin_tally(rollout, read.counters, now, early=not settled)
     else:
         return read.in_flight
     tally = tally.counting_baseline(baseline)

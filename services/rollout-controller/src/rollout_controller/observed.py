@@ -20,7 +20,8 @@ class Patience:
     """How long things may take, in seconds. `load`: until a Candidate is ready; `unready`: a
     Candidate that users get answers from without being ready; `evidence`: between two questions
     to the registry whether a Gate PASSes; `pairing`: from the mirror's effect to the first pair;
-    `drain`: until the mirror's last copies are answered.
+    `drain`: until the mirror's last copies are answered; `leaving`: from a change of the route to
+    the end of what it has left.
     """
 
     load: float
@@ -28,6 +29,7 @@ class Patience:
     evidence: float
     pairing: float
     drain: float
+    leaving: float
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,10 @@ class Observed:
         """Tell whether a colour serves a digest, warm."""
         state = self.colours.get(colour)
         return state is not None and state.ready and state.digest == digest
+
+    def users_of(self, colour: Colour) -> int:
+        """Return the percentage of users whom the route as written sends to a colour."""
+        return self.held.route.intent.weight(colour) if self.held else 0
 
     def carries(self, colour: Colour) -> bool:
         """Tell whether the route as written sends anything to a colour."""

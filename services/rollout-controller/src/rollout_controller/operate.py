@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from lifecycle.model_states import ModelState
 from lifecycle.rollouts import ACTIVE_PHASES, Rollout
+from lifecycle.stages import Stage
 from lifecycle.transitions import require_version
 from rollout_controller.memory import ModelMemory
-from rollout_controller.ports import LedgerRefused, Ports
+from rollout_controller.ports import GatewayUnreachable, LedgerRefused, Ports
 from rollout_controller.rollback import end_unserved
 from rollout_controller.rollback_by_hand import known_state, roll_back
 
@@ -22,13 +23,25 @@ _TRIES = 5
 Written = TypeVar("Written")
 
 
-async def start_rollout(ports: Ports, memory: ModelMemory, reference: str) -> Rollout:
-    """Record a new Rollout of a version; TransitionRefused when there is no such version."""
+async def start_rollout(
+    ports: Ports, memory: ModelMemory, reference: str, *, supersede: bool = False
+) -> Rollout:
+    """Record a new Rollout of a version, or find the one that is under way.
+
+    With `supersede` a Rollout of another version is given up first: all users get the Baseline, and
+    the gateway says so, before the Candidate's colour is free. TransitionRefused when there is no
+    such version; GatewayUnreachable when the way is not free.
+    """
 
     async def begin(state: ModelState) -> tuple[Rollout, int]:
         version = require_version(state, reference)
+        under_way = _under_way(state)
+        if under_way and under_way.candidate == version.digest:
+            return under_way, state.seq
         return await ports.ledger.begin(state.name, version.digest, state.seq)
 
+    if supersede:
+        await _make_way(ports, memory, reference)
     rollout, seq = await _at_newest_head(ports, memory, begin)
     memory.note(rollout, seq)
     memory.wake.set()
@@ -51,20 +64,40 @@ async def resume(ports: Ports, memory: ModelMemory) -> bool:
 
 async def abort(ports: Ports, memory: ModelMemory, reason: str) -> bool:
     """Give up the Rollout that is under way; False where there is none."""
-    state = await known_state(ports, memory)
-    if state.rollout is None or state.rollout.phase not in ACTIVE_PHASES:
+    rollout = _under_way(await known_state(ports, memory))
+    if rollout is None:
         return False
-    if state.rollout.baseline is None:
+    if rollout.baseline is None:
         await end_unserved(ports, memory, reason)
         memory.wake.set()
         return True
     return await roll_back(ports, memory, reason) is not None
 
 
+def _under_way(state: ModelState) -> Rollout | None:
+    rollout = state.rollout
+    return rollout if rollout and rollout.phase in ACTIVE_PHASES else None
+
+
+async def _make_way(ports: Ports, memory: ModelMemory, reference: str) -> None:
+    """Give up another version's Rollout; not for a version that would then be refused."""
+    memory.state = state = await ports.ledger.fetch_state(memory.served.name)
+    version, rollout = require_version(state, reference), _under_way(state)
+    if rollout is None or rollout.candidate == version.digest or version.stage is not Stage.STAGING:
+        return
+    await abort(ports, memory, f"superseded by version {version.number}")
+    held = await ports.gateway.wait_in_effect(state.name, 0)
+    if not held.reached:
+        raise GatewayUnreachable(
+            f"rollout {rollout.id} of {state.name} is given up, but the gateway does not say that "
+            f"all users get the Baseline: {held.reason}; ask again"
+        )
+
+
 async def _hold(ports: Ports, memory: ModelMemory, reason: str | None) -> bool:
     async def hold(state: ModelState) -> tuple[Rollout, int] | None:
-        rollout = state.rollout
-        if rollout is None or rollout.phase not in ACTIVE_PHASES:
+        rollout = _under_way(state)
+        if rollout is None:
             return None
         if (reason is None) == (rollout.paused is None):
             return None

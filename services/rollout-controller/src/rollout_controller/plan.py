@@ -110,7 +110,12 @@ def _is_free(seen: Observed, colour: Colour) -> bool:
     state = seen.colours.get(colour)
     if state is None or not state.alive:
         return True
-    return seen.in_effect is True and not seen.carries(colour)
+    return seen.in_effect is True and not seen.carries(colour) and _was_left(seen)
+
+
+def _was_left(seen: Observed) -> bool:
+    """Tell whether the last requests of a colour that the route has left can have come there."""
+    return seen.rollout is None or seen.now - seen.rollout.phase_since >= seen.patience.leaving
 
 
 def _settle(seen: Observed, target: Target) -> Action | None:
@@ -239,5 +244,5 @@ def _unload(seen: Observed, target: Target) -> Action | None:
     for colour in seen.colours:
         wished = seen.wish is not None and seen.wish.colour is colour
         if colour not in target.digests and not wished and not seen.carries(colour):
-            return Unload(colour)
+            return Unload(colour) if _was_left(seen) else None
     return None

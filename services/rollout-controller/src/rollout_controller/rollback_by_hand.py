@@ -34,12 +34,17 @@ class Place:
 
 
 async def roll_back(
-    ports: Ports, memory: ModelMemory, reason: str, to: str | None = None
+    ports: Ports,
+    memory: ModelMemory,
+    reason: str,
+    to: str | None = None,
+    *,
+    automatic: bool = False,
 ) -> Rollback | None:
     """Return the traffic to the Baseline, or to an earlier Production (number or digest).
 
-    None where it is there already. Raises CannotGoBack, TransitionRefused for an unknown
-    version, and LedgerUnreachable where `to` has to be looked up.
+    `automatic`: no person asks. None where it is there already. Raises CannotGoBack,
+    TransitionRefused for an unknown version, and LedgerUnreachable where `to` has to be looked up.
     """
     name, decided_at = memory.served.name, ports.clock.now()
     fetched = await ports.ledger.fetch_state(name) if to else await known_state(ports, memory)
@@ -48,7 +53,7 @@ async def roll_back(
     rollout = fetched.rollout
     if place is None or rollout is None:
         return None
-    cause = Cause(rollout, place.digest, place.colour, reason, False, decided_at)  # noqa: FBT003
+    cause = Cause(rollout, place.digest, place.colour, reason, automatic, decided_at)
     await _await_ready(ports, memory, held, place)
     _refuse_other(memory, rollout)
     return await go_back(ports, memory, cause)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from lifecycle.transitions import TransitionRefused
+from rollout_controller.alerts import Alert, heed_alerts
 from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
 from rollout_controller.memory import ModelMemory, Rollback
@@ -21,6 +22,8 @@ from rollout_controller.ports import (
 )
 from rollout_controller.rollback_by_hand import CannotGoBack, roll_back
 from rollout_controller.schemas import (
+    AlertItem,
+    AlertsBody,
     ModelName,
     ProbeNumber,
     ProbeTag,
@@ -40,6 +43,7 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     WorkloadsUnreachable: (503, "workloads-unreachable", "Workloads unreachable"),
 }
 _RETRY_AFTER = {"Retry-After": "2"}
+_LONGEST_SUMMARY = 500
 
 
 def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
@@ -55,7 +59,8 @@ def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
 
     @router.post("/v1/models/{m}/rollouts", status_code=202)
     async def start(m: ModelName, _caller: operator, body: StartBody) -> dict[str, Any]:
-        rollout = await start_rollout(ports, _memory(loops, m), body.version)
+        memory = _memory(loops, m)
+        rollout = await start_rollout(ports, memory, body.version, supersede=body.supersede)
         return {"rollout": rollout.to_dict()}
 
     @router.post("/v1/models/{m}/rollouts/current/pause")
@@ -78,6 +83,25 @@ def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
         memory = _memory(loops, m)
         done = await roll_back(ports, memory, _said(body, caller), body.to)
         return _told(done) if done else _nothing_to_do(memory, ports.clock.now())
+
+    return router
+
+
+def alert_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
+    """Return where Alertmanager tells its alerts."""
+    router = APIRouter()
+    alertmanager = Annotated[Caller, Depends(caller_dependency(callers, "alertmanager"))]
+
+    @router.post("/v1/alerts")
+    async def hear(caller: alertmanager, body: AlertsBody) -> dict[str, Any]:
+        told = [_alert(item) for item in body.alerts]
+        heeded = await heed_alerts(ports, loops.find, told, caller.name)
+        return {
+            "alerts": [
+                {"model": each.alert.model, "outcome": each.heed.value, "reason": each.reason}
+                for each in heeded
+            ]
+        }
 
     return router
 
@@ -118,6 +142,11 @@ async def _ledger_refused(request: Request, refused: Exception) -> Response:
     kept = {k: v for k, v in refused.members.items() if k in {"seq", "verdict"}}
     problem = Problem(409, refused.problem, "Refused by the registry", str(refused), kept)
     return problem_page(problem, request.url.path)
+
+
+def _alert(item: AlertItem) -> Alert:
+    summary = item.annotations.get("summary", "")[:_LONGEST_SUMMARY]
+    return Alert(item.status == "firing", item.starts_at.timestamp(), item.labels, summary)
 
 
 def _memory(loops: Loops, model: str) -> ModelMemory:

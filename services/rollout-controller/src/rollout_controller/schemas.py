@@ -1,9 +1,9 @@
 """Bodies of the requests."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 ProbeTag = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -19,9 +19,32 @@ class Body(BaseModel):
 
 
 class StartBody(Body):
-    """POST rollouts; `version` is a number or a digest."""
+    """POST rollouts; `version` is a number or a digest. `supersede`: another version's Rollout is
+    given up for it.
+    """
 
     version: Reference
+    supersede: StrictBool = False
+
+
+class AlertItem(BaseModel):
+    """One alert; what else Alertmanager says of it is not needed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str] = Field(max_length=100)
+    annotations: dict[str, str] = Field({}, max_length=100)
+    starts_at: AwareDatetime = Field(alias="startsAt")
+
+
+class AlertsBody(BaseModel):
+    """POST alerts, as Alertmanager's webhook says it; members that come later are no fault."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal["4"]
+    alerts: list[AlertItem] = Field(max_length=1000)
 
 
 class ReasonBody(Body):

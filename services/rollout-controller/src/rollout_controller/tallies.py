@@ -49,6 +49,8 @@ class Tally:
     to the last reading (`read_at`), both in seconds since the epoch. `seen` holds each address's
     last counters: one that is new began after the step did, so all of its counts belong to it.
     `total` is the Candidate's, `baseline` what the Baseline did to other users meanwhile.
+    `early`: the step's route is not in effect yet, but users get the Candidate's answers by the one
+    before; that is enough to go back, and is let go of once the step has begun.
     """
 
     rollout: str
@@ -60,6 +62,7 @@ class Tally:
     total: Counters = Counters()
     baseline_seen: Mapping[str, Counters] = field(default_factory=dict)
     baseline: Counters = Counters()
+    early: bool = False
 
     def belongs_to(self, rollout: Rollout) -> bool:
         """Tell whether this counts the step that the Rollout is in."""
@@ -77,9 +80,11 @@ class Tally:
         return replace(self, baseline_seen={**self.baseline_seen, **read}, baseline=total)
 
 
-def begin_tally(rollout: Rollout, read: Mapping[str, Counters], now: float) -> Tally:
+def begin_tally(
+    rollout: Rollout, read: Mapping[str, Counters], now: float, *, early: bool = False
+) -> Tally:
     """Start counting at a step: what was counted before (mirrored copies, too) does not count."""
-    return Tally(rollout.id, rollout.phase, rollout.step, now, now, read)
+    return Tally(rollout.id, rollout.phase, rollout.step, now, now, read, early=early)
 
 
 def _added(total: Counters, seen: Mapping[str, Counters], read: Mapping[str, Counters]) -> Counters:

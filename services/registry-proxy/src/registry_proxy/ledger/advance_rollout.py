@@ -31,7 +31,8 @@ _FIRST = move_name(Stage.STAGING, Stage.PRODUCTION)
 @dataclass(frozen=True)
 class AdvanceRequest:
     """The step that the caller wants to take, and the head that it decided on. `step` counts
-    canary weights from 0 and means nothing in the other phases.
+    canary weights from 0 and means nothing in the other phases; with `judge_only` a PASS is told
+    and takes no step.
     """
 
     rollout: str
@@ -39,6 +40,7 @@ class AdvanceRequest:
     step: int
     expected_seq: int
     envelope: Mapping[str, Any] | None = None
+    judge_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def advance_rollout(registry: Registry, asked: Asked, request: AdvanceRequest) -
         hearing = _hear(registry, state, candidate, move, offered)
         evidence = _to_keep(asked.actor, candidate, offered)
         verdict = hearing.verdict
-        if verdict.outcome is Outcome.INCONCLUSIVE:
+        stays = request.judge_only and verdict.outcome is Outcome.PASS
+        if stays or verdict.outcome is Outcome.INCONCLUSIVE:
             return Decision(_held(verdict, rollout))
         if verdict.outcome is Outcome.FAIL:
             denied = denial(asked, f"{move} failed its Gates", verdict, hearing.evidence)

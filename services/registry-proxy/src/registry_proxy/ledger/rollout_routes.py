@@ -38,7 +38,9 @@ def _add_steps(router: APIRouter, registry: Registry, callers: Callers) -> None:
         m: ModelName, rollout: str, caller: controller, body: AdvanceBody
     ) -> dict[str, Any]:
         what = {"id": rollout, "phase": body.phase, "step": body.step}
-        request = AdvanceRequest(rollout, body.phase, body.step, body.expected_seq, body.evidence)
+        request = AdvanceRequest(
+            rollout, body.phase, body.step, body.expected_seq, body.evidence, body.judge_only
+        )
         settled = advance_rollout(registry, Asked(m, caller.name, {"advance": what}), request)
         return {
             "advanced": settled.told.advanced,

@@ -49,12 +49,13 @@ class StartBody(Body):
 
 
 class AdvanceBody(Body):
-    """POST advance; `step` counts canary weights from 0."""
+    """POST advance; `step` counts canary weights from 0, `judge_only` takes no step."""
 
     phase: Phase
     step: StrictInt = Field(-1, ge=-1, le=1000)
     expected_seq: Sequence
     evidence: JsonObject | None = None
+    judge_only: StrictBool = False
 
 
 class PauseBody(Body):

@@ -27,13 +27,20 @@ class Refusal(Exception):
 class HttpJson:
     """One service's base address, our token for it and a time limit per question.
 
-    The token is asked for each time, because a cluster renews it while we run.
+    The token is asked for each time, because a cluster renews it while we run. `transport` stands
+    in for the network where the other service is in this process.
     """
 
-    def __init__(self, url: str, token: Callable[[], str], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], str],
+        timeout_seconds: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._url = url
         self._token = token
-        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_seconds)
+        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_seconds, transport=transport)
 
     async def close(self) -> None:
         """Close the connections."""

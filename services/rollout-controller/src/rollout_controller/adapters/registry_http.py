@@ -50,6 +50,8 @@ class RegistryHttp:
         }
         if request.evidence is not None:
             body["evidence"] = request.evidence
+        if request.judge_only:
+            body["judge_only"] = True
         path = f"/v1/models/{model}/rollouts/{rollout}/advance"
         return await self._read("POST", path, body, _advanced)
 
