@@ -7,11 +7,11 @@ size, which resampling from that Reference cannot see: a caller multiplies squar
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import exp, log1p
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stats.two_sample import Floats
 
@@ -22,8 +22,11 @@ _TAIL_SHARE = 0.025
 _FEWEST_IN_TAIL = 20
 # A shape of 1 has no mean to fit by; nothing here comes near it.
 _HEAVIEST_SHAPE = 0.9
+# Below this the Pareto tail is the exponential, as far as a double can tell.
+_NO_SHAPE = 1e-6
 # Smaller than any p a Window is judged by, larger than what 1 - p can still hold.
 _SMALLEST_P = 1e-15
+_LARGEST_P = 1 - 1e-9
 # Windows resampled in one matrix product: 256 x 5,000 weights are 10 MB.
 _CHUNK = 256
 
@@ -46,13 +49,18 @@ class NullDistribution:
 
     def p_value(self, statistic: float) -> float:
         """Return P(null >= statistic), in (0, 1): counted where it can be, fitted beyond."""
+        return float(self.p_values(statistic))
+
+    def p_values(self, statistics: ArrayLike) -> Floats:
+        """Return the p-value of each of many statistics, in the shape they came in."""
+        values = np.asarray(statistics, dtype=np.float64)
         size = len(self._sorted)
-        at_least = size - int(np.searchsorted(self._sorted, statistic, side="left"))
+        at_least = size - np.searchsorted(self._sorted, values, side="left")
         # Half a value for the Window itself keeps p off 0 and 1, so that z stays finite.
         counted = (at_least + 0.5) / (size + 1)
-        if at_least >= _EMPIRICAL_VALUES:
-            return counted
-        return max(_SMALLEST_P, min(counted, self._tail.p_value(statistic)))
+        fitted = np.maximum(_SMALLEST_P, np.minimum(counted, self._tail.p_values(values)))
+        found: Floats = np.where(at_least >= _EMPIRICAL_VALUES, counted, fitted)
+        return found
 
     def quantile(self, share: float) -> float:
         """Return the value that `share` of the null stays below."""
@@ -61,7 +69,17 @@ class NullDistribution:
 
 def z_score(p: float) -> float:
     """Return the standard normal deviate of a one-sided p: 1.64 for .05, negative above .5."""
-    return -NormalDist().inv_cdf(min(max(p, _SMALLEST_P), 1 - 1e-9))
+    return -NormalDist().inv_cdf(min(max(p, _SMALLEST_P), _LARGEST_P))
+
+
+def z_scores(p: ArrayLike) -> Floats:
+    """Return `z_score` of many p-values, to 1e-4: read from a table, since numpy has none."""
+    values = np.clip(np.asarray(p, dtype=np.float64), _SMALLEST_P, _LARGEST_P)
+    logs, deviates = _z_table()
+    upper = np.interp(np.log(np.minimum(values, 0.5)), logs, deviates)
+    lower = np.interp(np.log(np.minimum(1 - values, 0.5)), logs, deviates)
+    found: Floats = np.where(values <= 0.5, upper, -lower)
+    return found
 
 
 def reference_inflation(n: int, reference_n: int) -> float:
@@ -104,11 +122,18 @@ class _Tail:
     scale: float
     shape: float
 
-    def p_value(self, statistic: float) -> float:
-        excess = max(0.0, statistic - self.start) / self.scale
-        if self.shape < 1e-6:
-            return self.share * exp(-excess)
-        return self.share * exp(-log1p(self.shape * excess) / self.shape)
+    def p_values(self, statistics: Floats) -> Floats:
+        excess = np.maximum(0.0, statistics - self.start) / self.scale
+        if self.shape < _NO_SHAPE:
+            return np.asarray(self.share * np.exp(-excess))
+        return np.asarray(self.share * np.exp(-np.log1p(self.shape * excess) / self.shape))
+
+
+@cache
+def _z_table() -> tuple[Floats, Floats]:
+    """Return the logarithms of p in (0, .5] and their deviates; steps of .017 in log p."""
+    logs = np.linspace(np.log(_SMALLEST_P), np.log(0.5), 2000)
+    return logs, np.array([z_score(float(p)) for p in np.exp(logs)])
 
 
 def _fit_tail(ordered: Floats) -> _Tail:
