@@ -1,5 +1,3 @@
-from math import exp
-
 import numpy as np
 import pytest
 from scipy.stats import betabinom
@@ -7,11 +5,12 @@ from scipy.stats import betabinom
 from stats.nulls import NullDistribution, z_score, z_scores
 from stats.page_budget import (
     THRESHOLDS,
-    AlarmCurve,
+    AlarmCurves,
+    Limit,
     Rules,
-    alarm_curve,
+    alarm_curves,
     count_alarms,
-    independent_curve,
+    independent_curves,
     rate_of_monitor,
 )
 from stats.rates import excess_p
@@ -33,31 +32,47 @@ def test_many_p_values_are_those_of_one():
 
 def test_quiet_independent_monitors_alarm_as_often_as_siegmund_says():
     z = np.random.default_rng(2).standard_normal((100, 4000))
-    curve = alarm_curve(z, RULES)
-    run_length = 2 * (exp(6 + 1.166) - (6 + 1.166) - 1)
-    at_six = curve.rates[THRESHOLDS.searchsorted(6.0)]
+    at_five = THRESHOLDS.searchsorted(5.0)
+    simulated, exact = (
+        curves.rates[0, at_five] for curves in (alarm_curves(z, RULES), independent_curves())
+    )
     # Alarms within a day are one finding, so it may be a little rarer.
-    assert 0.75 / run_length < at_six < 1.15 / run_length
+    assert 0.7 < simulated / exact < 1.3
 
 
-def test_exact_signals_take_their_threshold_from_siegmunds_formula():
-    assert independent_curve().threshold(0.085 / (60 * 168)) == pytest.approx(10, abs=0.25)
+def test_exact_signals_are_set_by_siegmunds_formula():
+    rate = 0.085 / (60 * 168)
+    limit = independent_curves().limit(rate)
+    reach = 2 * limit.allowance * (limit.threshold + 1.166)
+    assert 2 * limit.allowance**2 / (np.exp(reach) - reach - 1) == pytest.approx(rate, rel=0.2)
 
 
 def test_a_threshold_beyond_what_was_simulated_follows_the_slope():
     h = THRESHOLDS
     rates = np.where(h <= 9, np.exp(-h), 0.0)
-    curve = AlarmCurve(rates, windows=10**6)
-    assert curve.threshold(float(np.exp(-7.5))) == pytest.approx(7.5)
-    assert curve.threshold(float(np.exp(-13))) == pytest.approx(13)
+    unused = np.ones_like(h)
+    curves = AlarmCurves(np.array([rates, unused, unused, unused]), windows=10**6)
+    assert curves.limit(float(np.exp(-7.5))) == Limit(0.5, pytest.approx(7.5))
+    assert curves.limit(float(np.exp(-13))) == Limit(0.5, pytest.approx(13))
 
 
-def test_a_bias_that_lasts_raises_the_threshold():
+def test_too_short_a_simulation_does_not_promise_a_low_threshold():
+    short, long = (AlarmCurves(np.zeros((4, len(THRESHOLDS))), n) for n in (10**3, 10**9))
+    assert short.limit(1e-6).threshold > 3 + long.limit(1e-6).threshold
+
+
+def test_a_bias_that_lasts_is_answered_by_a_larger_allowance():
     rng = np.random.default_rng(3)
     quiet = rng.standard_normal((60, 2000))
-    biased = quiet + rng.normal(0, 0.3, size=(60, 1))
+    biased = quiet + np.abs(rng.normal(0, 0.5, size=(60, 1)))
     rate = rate_of_monitor(1.0, 60, 3600.0)
-    assert alarm_curve(biased, RULES).threshold(rate) > alarm_curve(quiet, RULES).threshold(rate)
+    limit = alarm_curves(biased, RULES).limit(rate)
+    assert limit.allowance > 0.5
+    assert count(biased, limit) <= 3 < 30 < count(biased, Limit(0.5, 10.0))
+
+
+def count(z, limit):
+    return count_alarms(z, np.array([limit.threshold]), np.array([limit.allowance]), RULES).sum()
 
 
 def test_an_hours_share_of_the_budget_is_that_of_its_monitors():
@@ -66,13 +81,13 @@ def test_an_hours_share_of_the_budget_is_that_of_its_monitors():
 
 def test_two_windows_far_off_are_one_alarm_at_any_threshold():
     z = np.array([[0.0, 5.0, 5.0, 0.0], [5.0, 0.0, 5.0, 0.0]])
-    assert count_alarms(z, np.array([1000.0]), RULES).tolist() == [[1, 0]]
+    assert count_alarms(z, np.array([1000.0]), np.array([0.5]), RULES).tolist() == [1, 0]
 
 
 def test_alarms_of_one_day_are_one_and_later_ones_another():
     path = np.full(200, -1.0)
     path[[3, 10, 100]] = 50.0
-    assert count_alarms(path[None], np.array([20.0]), RULES).tolist() == [[2]]
+    assert count_alarms(path[None], np.array([20.0]), np.array([0.5]), RULES).tolist() == [2]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,12 @@ from drift_monitor.adapters.databases import open_sqlite
 from drift_monitor.app import create_app
 from drift_monitor.batches import read_batch
 from drift_monitor.count import Rules, count_records
+from drift_monitor.judge import Judging
 from drift_monitor.ports import Record, ReferenceRefused
+from drift_monitor.quiet import Effort
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
+from drift_monitor.standards import Standards
 from servicekit.process import Health
 from servicekit.signing import generate_key
 
@@ -30,8 +33,10 @@ LABELS = ["negative", "positive"]
 class Traffic:
     """Random rows of one kind of text; `shift` moves the topic, the rest moves what it says."""
 
-    def __init__(self, seed=0, shift=0.0, positive=0.5, words=120.0):
+    def __init__(self, seed=0, shift=0.0, positive=0.5, words=120.0, truncated=0.05, german=0.1):  # noqa: PLR0913, PLR0917 - what texts differ by
         self._rng = np.random.default_rng(seed)
+        self._truncated = truncated
+        self._german = german
         self._shift = shift
         self._positive = positive
         self._words = words
@@ -49,7 +54,12 @@ class Traffic:
             "words": np.maximum(1, rng.lognormal(np.log(self._words), 0.3, rows)).astype("i4"),
             "oov": rng.beta(1, 20, rows).astype("f4"),
             "non_letter": rng.beta(4, 60, rows).astype("f4"),
+            "truncated": rng.random(rows) < self._truncated,
+            "language_index": (rng.random(rows) >= self._german).astype(np.int16),
         }
+
+    def reference(self, rows):
+        return save(self.columns(rows), metadata={"languages": '["de", "en"]'})
 
     def document(self, rows, batch_id="batch-1", version=BASELINE, start=0, **columns):
         drawn = self.columns(rows)
@@ -73,8 +83,8 @@ class Traffic:
                 "tokens": drawn["words"].tolist(),
                 "oov": drawn["oov"].tolist(),
                 "non_letter": drawn["non_letter"].tolist(),
-                "language": ["en"] * rows,
-                "truncated": [False] * rows,
+                "language": [["de", "en"][index] for index in drawn["language_index"]],
+                "truncated": drawn["truncated"].tolist(),
                 "projection": drawn["projection"].astype("<f2").tobytes(),
                 "fingerprint": [hashlib.sha256(n.encode()).hexdigest()[:32] for n in names],
                 "slices": [{"length": "short", "language": "en"} for _ in range(rows)],
@@ -111,6 +121,7 @@ class Kit:
         self.now = 1000.0
         self.references = FakeReferences()
         self.rules = Rules(window_seconds=60.0, pair_limit=1000)
+        self.quality = None
         self._path = directory / "drift.db"
         self._seq = 0
         self.restart()
@@ -118,6 +129,8 @@ class Kit:
     def restart(self):
         self.store = open_sqlite(self._path, "one")
         self.shelf = Shelf(self.references, lambda: self.now)
+        standards = Standards(self.store, Effort(windows=500, paths=20))
+        self.judging = Judging(standards, 1.0, 3600.0, lambda *_: self.quality)
 
     def count(self, *documents):
         records = []
@@ -149,7 +162,7 @@ def packed():
 
 @pytest.fixture(scope="session")
 def reference_bytes():
-    return save(Traffic(seed=1).columns(1000))
+    return Traffic(seed=1).reference(1000)
 
 
 @pytest.fixture
@@ -160,7 +173,7 @@ def fake_references():
 @pytest.fixture(scope="session")
 def artifact():
     """A manifest and its Reference as the registry serves them, with the digest of both."""
-    content = save(Traffic(seed=1).columns(300))
+    content = Traffic(seed=1).reference(300)
     file_digest = "sha256:" + hashlib.sha256(content).hexdigest()
     manifest = json.dumps({"files": {"reference.safetensors": file_digest}}).encode()
     return "sha256:" + hashlib.sha256(manifest).hexdigest(), manifest, content
@@ -237,7 +250,8 @@ def running(settings, fake_references):
     def run(steps):
         async def start():
             world = SimpleNamespace(now=1000.0, health=Health(), references=fake_references)
-            app = create_app(settings, world.health, lambda: world.now, fake_references)
+            effort = Effort(windows=500, paths=20)
+            app = create_app(settings, world.health, lambda: world.now, fake_references, effort)
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(app.router.lifespan_context(app))
                 await steps(Monitor(app, world))

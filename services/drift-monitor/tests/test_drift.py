@@ -5,6 +5,8 @@ import pytest
 from drift_monitor.count import close_windows
 from drift_monitor.judge import judge_windows
 from drift_monitor.ports import RegistryUnavailable
+from drift_monitor.quality import Quality
+from stats.bounds import Bounds
 
 BASELINE = "sha256:" + "b" * 64
 
@@ -26,7 +28,7 @@ def windows(kit, traffic, reference_bytes):
         def end(self):
             kit.now += kit.rules.window_seconds
             close_windows(kit.store, kit.now, kit.rules.window_seconds)
-            return judge_windows(kit.store, kit.shelf, kit.now)
+            return judge_windows(kit.store, kit.shelf, kit.now, kit.judging)
 
         def run(self, count, **kind):
             found = []
@@ -64,8 +66,22 @@ def test_another_topic_is_found_with_slice_signal_since_direction_and_size(windo
     assert {f.detector for f in found} == {"embedding"}
 
 
-def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
+def test_a_finding_is_a_ticket_until_quality_may_suffer(windows, kit):
+    (ticket,) = [f for f in windows.run(3, shift=0.03) if f.slice == "all"]
+    assert (ticket.severity, ticket.verdict) == ("ticket", "INCONCLUSIVE")
+    assert "send labels" in ticket.because
+
+    nobody_knows = Bounds(n=200, lower=0.8, point=0.9, upper=1.0)
+    kit.quality = Quality("all", 0, 60, 0.85, 0.3, nobody_knows, None, degraded=False)
     windows.run(1, shift=0.03)
+    with kit.store.read() as transaction:
+        stored = {f.id: f for f in transaction.findings.of_model("sentiment")}
+    assert stored[ticket.id].severity == "page"
+    assert windows.monitors()["embedding"].pages
+
+
+def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
+    (found,) = windows.run(1, shift=0.03)
     windows.send(rows=150, shift=0.03)
     asked, before = kit.references.asked, windows.monitors()
     kit.store.close()
@@ -74,10 +90,13 @@ def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
     assert windows.monitors() == before
     assert windows.filling()["all"] == 150
     windows.send(rows=150, shift=0.03)
-    assert [f.detector for f in windows.end() if f.slice == "all"] == ["embedding"]
+    assert [f for f in windows.end() if f.slice == "all"] == []
+    assert windows.monitors()["embedding"].windows == 2
     assert kit.references.asked == asked + 1
     with kit.store.read() as transaction:
-        assert transaction.findings.of_model("sentiment")[0].digest == BASELINE
+        (stored,) = [f for f in transaction.findings.of_model("sentiment") if f.slice == "all"]
+    assert (stored.id, stored.found_at) == (found.id, found.found_at)
+    assert stored.confirmed_at > found.confirmed_at
 
 
 def test_a_window_with_few_rows_rolls_into_the_next(windows):
@@ -94,7 +113,7 @@ def test_a_window_whose_test_was_interrupted_is_tested_later(windows, kit):
     windows.send()
     kit.now += 60
     close_windows(kit.store, kit.now, 60)
-    judge_windows(kit.store, kit.shelf, kit.now, keep_going=lambda: False)
+    judge_windows(kit.store, kit.shelf, kit.now, kit.judging, keep_going=lambda: False)
     assert windows.monitors() == {}
 
     windows.end()

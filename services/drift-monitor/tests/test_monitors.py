@@ -52,7 +52,7 @@ def test_drift_after_a_quiet_day_is_another_finding():
 
 
 def test_a_finding_is_shown_open_until_it_is_forgotten():
-    metrics, signal = Metrics(10.0), ("sentiment", "sha256:b", "all", "label")
+    metrics, signal = Metrics(), ("sentiment", "sha256:b", "all", "label")
     labels = dict(zip(("model", "version", "slice", "detector"), signal, strict=True))
 
     def shown(monitor):

@@ -82,7 +82,7 @@ def z_scores(p: ArrayLike) -> Floats:
     return found
 
 
-def reference_inflation(n: int, reference_n: int) -> float:
+def reference_inflation(n: float, reference_n: float) -> float:
     """Return 1 + n / n_ref: how much a finite Reference widens a squared statistic's null."""
     return 1.0 + n / reference_n
 

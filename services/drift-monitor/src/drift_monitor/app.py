@@ -16,13 +16,16 @@ from drift_monitor.adapters.store import SqlStore
 from drift_monitor.background import Background, Counting, Testing
 from drift_monitor.count import Rules
 from drift_monitor.intake import RECENT_BATCHES, Intake
+from drift_monitor.judge import Judging
 from drift_monitor.metrics import Metrics
 from drift_monitor.ports import References
 from drift_monitor.quality_routes import router as quality_router
+from drift_monitor.quiet import USUAL_EFFORT, Effort
 from drift_monitor.routes import router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
-from drift_monitor.watch_quality import Promise
+from drift_monitor.standards import Standards
+from drift_monitor.watch_quality import Promise, known
 from drift_monitor.windows import Times
 from drift_monitor.wiring import Parts
 from servicekit.body_limit import BodyLimit
@@ -31,7 +34,6 @@ from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
 from servicekit.signing import load_signer
-from stats.cusum import THRESHOLD
 
 _DAY_SECONDS = 86_400.0
 # Quality is told of a day, as hourly Windows go: less scatters by points.
@@ -46,6 +48,7 @@ def create_app(
     health: Health,
     clock: Callable[[], float] = time.time,
     references: References | None = None,
+    effort: Effort = USUAL_EFFORT,
 ) -> FastAPI:
     """Build the app from its settings.
 
@@ -59,7 +62,7 @@ def create_app(
     store = _open_store(settings)
     journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
-    metrics = Metrics(THRESHOLD)
+    metrics = Metrics()
     times = Times(
         settings.window_seconds,
         settings.pair_lag_seconds,
@@ -72,7 +75,9 @@ def create_app(
         _QUALITY_WINDOWS * settings.window_seconds,
     )
     counting = Counting(intake, journal, store, shelf, rules)
-    testing = Testing(intake, store, shelf, times, promise=promise, clock=clock)
+    standards = Standards(store, effort)
+    judging = Judging(standards, settings.finding_budget, settings.window_seconds, known(promise))
+    testing = Testing(intake, store, shelf, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)
 
     @asynccontextmanager

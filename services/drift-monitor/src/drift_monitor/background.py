@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from drift_monitor.count import Rules, close_windows, count_records
 from drift_monitor.intake import Intake
-from drift_monitor.judge import judge_windows
+from drift_monitor.judge import Judging, judge_windows
 from drift_monitor.metrics import Metrics
 from drift_monitor.mirrored import span_of
 from drift_monitor.ports import Journal, Store, StoreUnavailable
@@ -70,6 +70,7 @@ class Testing:
         shelf: Shelf,
         times: Times,
         *,
+        judging: Judging,
         promise: Promise,
         clock: Clock,
     ) -> None:
@@ -77,6 +78,7 @@ class Testing:
         self._intake = intake
         self._store = store
         self._shelf = shelf
+        self._judging = judging
         self._times = times
         self._clock = clock
         self._ticks = 0
@@ -109,9 +111,9 @@ class Testing:
 
     def _decide(self, now: float, counted_until: float, metrics: Metrics) -> None:
         close_windows(self._store, counted_until, self._times.window_seconds)
-        for finding in judge_windows(self._store, self._shelf, now, self._may_go_on):
+        for finding in judge_windows(self._store, self._shelf, now, self._judging, self._may_go_on):
             signal = (finding.model, finding.digest, finding.slice, finding.detector)
-            metrics.findings.labels(*signal).inc()
+            metrics.findings.labels(*signal, finding.severity).inc()
             _log.warning("drift of %s %s: %s", finding.model, finding.digest, finding.text)
         quiet_until = counted_until - self._times.window_seconds
         close_cohorts(self._store, self._shelf, quiet_until, self._promise)

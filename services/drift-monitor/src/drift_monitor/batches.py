@@ -33,8 +33,8 @@ class BatchRefused(Exception):
 class EventBatch:
     """The columns this service uses; all arrays have one entry per row.
 
-    `label` indexes `labels`, -1 where there is none. `confidence` is the highest score, 0 where
-    there is none. `projection` is float32 [rows, 64].
+    `label` indexes `labels`, -1 where there is none. `scores` are [rows, labels], 0 where there
+    are none. `projection` is float32 [rows, 64].
     """
 
     batch_id: str
@@ -46,13 +46,21 @@ class EventBatch:
     outcome: list[str]
     latency_ms: NDArray[np.float64]
     label: NDArray[np.int64]
-    confidence: NDArray[np.float64]
+    scores: NDArray[np.float32]
     words: NDArray[np.float64]
     oov: NDArray[np.float64]
     non_letter: NDArray[np.float64]
+    language: list[str]
+    truncated: NDArray[np.bool_]
     projection: NDArray[np.float32]
     fingerprint: list[str]
     slices: list[dict[str, str]]
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """The highest score of each row."""
+        highest: NDArray[np.float64] = self.scores.max(axis=1, initial=0.0).astype(np.float64)
+        return highest
 
     @property
     def rows(self) -> int:
@@ -90,10 +98,12 @@ def read_batch(body: bytes) -> EventBatch:
         outcome=_texts(columns, "outcome", rows),
         latency_ms=_numbers(columns, "latency_ms", rows),
         label=_labels(columns, rows, len(labels)),
-        confidence=_confidences(columns, rows),
+        scores=_scores(columns, rows, len(labels)),
         words=_numbers(columns, "words", rows),
         oov=_numbers(columns, "oov", rows),
         non_letter=_numbers(columns, "non_letter", rows),
+        language=_texts(columns, "language", rows),
+        truncated=_numbers(columns, "truncated", rows) != 0,
         projection=_projection(columns, rows),
         fingerprint=_texts(columns, "fingerprint", rows),
         slices=_slices(columns, rows),
@@ -153,14 +163,17 @@ def _labels(columns: Mapping[str, Any], rows: int, known: int) -> NDArray[np.int
     return values
 
 
-def _confidences(columns: Mapping[str, Any], rows: int) -> NDArray[np.float64]:
-    def highest(column: Sequence[Any]) -> NDArray[np.float64]:
-        return np.array([max(scores, default=0.0) for scores in column], dtype=np.float64)
+def _scores(columns: Mapping[str, Any], rows: int, labels: int) -> NDArray[np.float32]:
+    """Read a list of numbers a row: one a label, or none where nothing was scored."""
 
-    values = _array(columns, "scores", rows, highest)
-    if values.shape != (rows,) or not np.isfinite(values).all():
-        raise BatchRefused("scores must hold one list of finite numbers per row")
-    return values
+    def table(column: Sequence[Any]) -> NDArray[np.float64]:
+        none = [0.0] * labels
+        return np.array([scores or none for scores in column], dtype=np.float64)
+
+    values = _array(columns, "scores", rows, table)
+    if values.shape != (rows, labels) or not np.isfinite(values).all():
+        raise BatchRefused(f"scores must hold a list of {labels} finite numbers per row, or none")
+    return values.astype(np.float32)
 
 
 def _array(

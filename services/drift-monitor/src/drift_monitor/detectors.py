@@ -1,28 +1,31 @@
-"""Six comparisons of a Window's sums with its Reference, and what each looks like without drift.
+"""Comparisons of a Window's sums with its Reference.
 
-No single one wins: the embedding finds new topics, confidence novelty and noise, labels a moved
-prior, the text measures everything else. Each statistic is scaled so that its null hardly depends
-on the Window's size; the rest is interpolated. Thresholds are not here: see monitors.
+No single one wins: the embedding finds new topics, scores and confidence novelty and noise, labels
+a moved prior, the text measures everything else. Some are judged by resampled nulls (see quiet):
+each of these is scaled so that its null hardly depends on the Window's size. The others are counts,
+whose p-values are exact.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from drift_monitor.sketches import MEASURES, Floats, Sketcher
-from stats.nulls import NullDistribution, bootstrap_means, reference_inflation
-from stats.two_sample import cosine_distance, g_statistic, ks_statistic, mmd2
+from drift_monitor.sketches import FLAGS, MEASURES, Floats, Sketcher
+from stats.nulls import reference_inflation
+from stats.rates import excess_p
+from stats.two_sample import chi2_survival, cosine_distance, g_statistic, ks_statistic, mmd2
 
-DETECTORS = ("embedding", "label", *MEASURES)
+RESAMPLED = ("embedding", "label", "language", "scores", *MEASURES)
+COUNTED = (*FLAGS, "repeated")
+DETECTORS = (*RESAMPLED, *COUNTED)
+# Squared statistics; the others are Kolmogorov-Smirnov distances, which are roots.
+_SQUARED = frozenset({"embedding", "label", "language"})
 # Below 200 rows nothing but the grossest drift shows, and the null is far from its limit.
 FEWEST_ROWS = 200
-# Window sizes at which the null is resampled; between them it is interpolated in log n.
-GRID = (200, 500, 1000, 2000, 5000, 10_000)
-# Good for p = 5e-3 by counting; the fitted tail does the rest. More would take minutes a version.
-NULL_WINDOWS = 2000
+# A Window that is not small beside its Reference measures the Reference's own error, hour by hour.
+_ROWS_PER_REFERENCE_ROW = 0.1
 NAIVE_COSINE_LIMIT = 0.08
 """The rule this service replaces; shown beside the others. Below n = 150 it mostly fires on noise,
 above 500 it never fires at all."""
@@ -36,72 +39,76 @@ class Sample:
     mean: Floats
 
 
+def most_rows(reference_n: int) -> int:
+    """Return how many rows of a Window are compared with a Reference of so many."""
+    return max(FEWEST_ROWS, int(reference_n * _ROWS_PER_REFERENCE_ROW))
+
+
 def statistics(sketcher: Sketcher, n: int, means: Floats, reference: Sample) -> dict[str, Floats]:
-    """Return each Detector's scaled statistic for windows of n rows with means [..., width]."""
+    """Return each RESAMPLED Detector's statistic for windows of n rows with means [..., width]."""
 
     def part(name: str) -> tuple[Floats, Floats]:
         where = sketcher.part(name)
         return means[..., where], reference.mean[where]
 
-    mine, theirs = part("label")
+    def counts(name: str) -> Floats:
+        mine, theirs = part(name)
+        # A resampled Reference with an error added may be a hair below zero.
+        return g_statistic(n * mine, np.maximum(reference.n * theirs, 0))
+
+    scores = [ks_statistic(*part(f"score {label}")) for label in sketcher.scored]
     found = {
         "embedding": n * mmd2(*part("features")),
-        "label": g_statistic(n * mine, reference.n * theirs),
+        "label": counts("label"),
+        "language": counts("language"),
+        "scores": sqrt(n) * np.max(scores, axis=0),
     }
-    found |= {name: sqrt(n) * ks_statistic(*part(name)) for name in MEASURES}
-    return found
+    return found | {name: sqrt(n) * ks_statistic(*part(name)) for name in MEASURES}
 
 
-def comparable(values: Mapping[str, Floats], n: int, reference: Sample) -> dict[str, float]:
-    """Return one Window's statistics as they would be if the Reference had no error of its own.
+def comparable(values: Mapping[str, Floats], n: int, reference_n: int) -> dict[str, Floats]:
+    """Return the statistics as they would be if the Reference had no error of its own.
 
-    Only then are they comparable with a null that was drawn from that Reference. KS is a root, so
-    it takes the root of the inflation.
+    Only then are they comparable with a null that was drawn from that Reference. What the traffic
+    of some weeks is about is another draw of what it can be about, counted as good as the
+    Reference: so twice its error.
     """
-    inflation = reference_inflation(n, reference.n)
+    inflation = reference_inflation(n, reference_n / 2)
     return {
-        name: float(values[name]) / (sqrt(inflation) if name in MEASURES else inflation)
-        for name in DETECTORS
+        name: found / (inflation if name in _SQUARED else sqrt(inflation))
+        for name, found in values.items()
     }
 
 
-def resample_null(
-    sketcher: Sketcher,
-    vectors: NDArray[np.float32],
-    n: int,
-    seed: int,
-    keep_going: Callable[[], bool] = lambda: True,
-) -> Mapping[str, Floats] | None:
-    """Return the sorted statistics [NULL_WINDOWS] of windows drawn from the Reference's rows.
+def counted_p_values(sketcher: Sketcher, window: Sample, reference: Sample) -> Mapping[str, float]:
+    """Return the p-value of each COUNTED Detector."""
+    where = sketcher.part("flags")
+    shares = zip(FLAGS, window.mean[where], reference.mean[where], strict=True)
+    found = {
+        name: excess_p(round(mine * window.n), window.n, theirs * reference.n, reference.n)
+        for name, mine, theirs in shares
+    }
+    return found | {"repeated": _repetition_p(sketcher, window)}
 
-    Takes seconds; None when `keep_going` said no in between.
+
+def repetition(sketcher: Sketcher, window: Sample) -> float:
+    """Return how often rows share a text: 1 when all differ, 1 + q² n when a share q is one text.
+
+    The second moment of the texts' frequencies over n, estimated from the sums of random signs
+    (Alon, Matias and Szegedy 1996).
     """
-    reference = Sample(len(vectors), vectors.mean(axis=0, dtype=np.float64))
-    chunks = []
-    for means in bootstrap_means(vectors, n, NULL_WINDOWS, seed):
-        if not keep_going():
-            return None
-        chunks.append(statistics(sketcher, n, means, reference))
-    return {name: np.sort(np.concatenate([c[name] for c in chunks])) for name in DETECTORS}
-
-
-def grid_around(n: int) -> tuple[int, int, float]:
-    """Return the grid sizes below and above n and how far n lies between them, in log n."""
-    if n <= GRID[0]:
-        return GRID[0], GRID[0], 0.0
-    if n >= GRID[-1]:
-        return GRID[-1], GRID[-1], 0.0
-    above = next(size for size in GRID if size > n)
-    below = GRID[GRID.index(above) - 1]
-    return below, above, log(n / below) / log(above / below)
-
-
-def null_between(lower: Floats, upper: Floats, weight: float) -> NullDistribution:
-    """Interpolate two sorted nulls, quantile by quantile."""
-    return NullDistribution((1 - weight) * lower + weight * upper)
+    known = float(window.mean[sketcher.part("fingerprinted")][0])
+    signs = window.mean[sketcher.part("signs")]
+    return float((signs @ signs) / len(signs) * window.n / known) if known else 1.0
 
 
 def naive_cosine(sketcher: Sketcher, window: Sample, reference: Sample) -> float:
     """Return the cosine distance of the mean projections, which the naive rule compares to .08."""
     where = sketcher.part("projection")
     return float(cosine_distance(window.mean[where], reference.mean[where]))
+
+
+def _repetition_p(sketcher: Sketcher, window: Sample) -> float:
+    # Each sum of n random signs is nearly normal with variance n.
+    bits = sketcher.part("signs").stop - sketcher.part("signs").start
+    return chi2_survival(repetition(sketcher, window) * bits, bits)

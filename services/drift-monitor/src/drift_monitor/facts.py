@@ -19,7 +19,6 @@ from drift_monitor.sketches import MEASURES
 from drift_monitor.watch_quality import Promise, assess
 from drift_monitor.windows import ALL
 from drift_monitor.yardsticks import Totals
-from stats.cusum import THRESHOLD
 from stats.estimated_accuracy import estimated_accuracy
 
 # A week of hours; longer times are thinned out to it.
@@ -146,10 +145,10 @@ def _signals(readings: Sequence[PastReading]) -> list[dict[str, Any]]:
         {
             "slice": slice_name,
             "detector": detector,
-            "threshold": THRESHOLD,
+            "threshold": held[-1].threshold,
             "windows": len(held),
             "smallest_p": min(reading.p_value for reading in held),
-            "crossings": sum(reading.cusum > THRESHOLD for reading in held),
+            "crossings": sum(reading.cusum > reading.threshold for reading in held),
             "series": [
                 {"end": reading.end, "n": reading.n, "cusum": reading.cusum}
                 for reading in held[:: -(-len(held) // _POINTS) or 1]

@@ -1,21 +1,26 @@
 """A DriftFinding in words: which signal of which Slice moved where, by how much, since when.
 
-It is a ticket for a person, not a verdict on the model: drift alone harms nobody.
+Whether it pages somebody is decided in severity.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import expm1
 
-from drift_monitor.detectors import Sample
-from drift_monitor.monitors import Reading
-from drift_monitor.sketches import MEASURES, Sketcher
+import numpy as np
+
+from drift_monitor.detectors import Sample, repetition
+from drift_monitor.monitors import Monitor
+from drift_monitor.sketches import FLAGS, MEASURES, Sketcher
 from stats.two_sample import mmd2
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One drift of one signal; `confirmed_at` moves on while it lasts."""
+    """One drift of one signal; `confirmed_at` moves on while it lasts.
+
+    `severity` is page or ticket, `verdict` FAIL or INCONCLUSIVE, `because` why.
+    """
 
     id: str
     model: str
@@ -27,6 +32,9 @@ class Finding:
     since: float
     found_at: float
     confirmed_at: float
+    severity: str
+    verdict: str
+    because: str
     text: str
 
 
@@ -55,16 +63,25 @@ def describe_shift(detector: str, sketcher: Sketcher, window: Sample, reference:
         distance = float(mmd2(mine, theirs))
         expected = (1 - float(theirs @ theirs)) * (1 / window.n + 1 / reference.n)
         return Shift("away", f"MMD² {distance:.4f}, {distance / expected:.1f} times chance")
-    if detector == "label":
-        return _label_shift(sketcher, window, reference)
-    return _measure_shift(detector, sketcher, window, reference)
+    if detector == "repeated":
+        return Shift("up", f"a text comes {repetition(sketcher, window):.1f} times on average")
+    if detector in FLAGS:
+        return _flag_shift(detector, sketcher, window, reference)
+    if detector in MEASURES:
+        return _measure_shift(detector, sketcher, window, reference)
+    if detector == "scores":
+        return _score_shift(sketcher, window, reference)
+    names = sketcher.labels if detector == "label" else (*sketcher.languages, "other languages")
+    return _share_shift(detector, names, sketcher, window, reference)
 
 
-def sentence(slice_name: str, detector: str, shift: Shift, reading: Reading, cusum: float) -> str:
+def sentence(slice_name: str, detector: str, shift: Shift, monitor: Monitor) -> str:
     """Write the finding as one sentence with its numbers."""
+    last = monitor.last
+    said = f"n {last.n}, p {last.p_value:.1e}, " if last else ""
     return (
         f"{detector} on slice {slice_name} is {shift.direction}: {shift.size} "
-        f"(n {reading.n}, p {reading.p_value:.1e}, CUSUM {cusum:.1f})"
+        f"({said}CUSUM {monitor.cusum.value:.1f} of {monitor.threshold:.1f})"
     )
 
 
@@ -76,10 +93,33 @@ def _measure_shift(detector: str, sketcher: Sketcher, window: Sample, reference:
     return Shift(direction, f"{name} {style.format(mine)}, was {style.format(theirs)}")
 
 
-def _label_shift(sketcher: Sketcher, window: Sample, reference: Sample) -> Shift:
-    where = sketcher.part("label")
+def _flag_shift(detector: str, sketcher: Sketcher, window: Sample, reference: Sample) -> Shift:
+    column = sketcher.part("flags").start + FLAGS.index(detector)
+    mine, theirs = window.mean[column], reference.mean[column]
+    return Shift("up", f"share of {detector} texts {mine:.1%}, was {theirs:.1%}")
+
+
+def _score_shift(sketcher: Sketcher, window: Sample, reference: Sample) -> Shift:
+    """Name the label whose scores moved most."""
+    gaps = {}
+    for label in sketcher.scored:
+        where = sketcher.part(f"score {label}")
+        below = np.cumsum(window.mean[where] - reference.mean[where])
+        gaps[label] = float(below[np.abs(below).argmax()])
+    moved = max(gaps, key=lambda label: abs(gaps[label]))
+    direction = "down" if gaps[moved] > 0 else "up"
+    return Shift(direction, f"scores of {sketcher.labels[moved]}, {abs(gaps[moved]):.1%} of them")
+
+
+def _share_shift(
+    detector: str,
+    names: Sequence[str],
+    sketcher: Sketcher,
+    window: Sample,
+    reference: Sample,
+) -> Shift:
+    where = sketcher.part(detector)
     mine, theirs = window.mean[where], reference.mean[where]
     risen = int((mine - theirs).argmax())
-    label = sketcher.labels[risen]
-    size = f"share of {label} {mine[risen]:.1%}, was {theirs[risen]:.1%}"
-    return Shift(f"towards {label}", size)
+    size = f"share of {names[risen]} {mine[risen]:.1%}, was {theirs[risen]:.1%}"
+    return Shift(f"towards {names[risen]}", size)

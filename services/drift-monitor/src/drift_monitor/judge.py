@@ -1,34 +1,134 @@
 """Testing closed Windows against their Reference and writing down what drifted.
 
-Windows of a Slice are tested in order, each once, in the transaction that moves its monitors. A
-null that is not there yet is resampled first: seconds of work, done outside any transaction.
+Windows of a Slice are tested in order, each once, in the transaction that moves its monitors. How
+surprising a Window is, and how much of that is a finding, is in standards; whom a finding is for,
+in severity.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from drift_monitor.detectors import (
     DETECTORS,
     Sample,
     comparable,
-    grid_around,
+    counted_p_values,
     naive_cosine,
-    null_between,
-    resample_null,
     statistics,
 )
 from drift_monitor.findings import Finding, describe_shift, sentence
 from drift_monitor.monitors import Monitor, Reading
-from drift_monitor.ports import Store, Version
+from drift_monitor.ports import Store, Transaction, Version
+from drift_monitor.quality import Quality
+from drift_monitor.quiet import KeepGoing, Quiet
 from drift_monitor.references import Reference
+from drift_monitor.severity import Severity, decide_severity
 from drift_monitor.shelf import Shelf
-from drift_monitor.sketches import Floats
+from drift_monitor.sketches import Sketcher
+from drift_monitor.standards import Standards
 from drift_monitor.windows import Window
+from stats.page_budget import rate_of_monitor
+
+BROKEN = frozenset({"empty"})
+"""Signals that say that what arrives is broken, whatever it does to the model."""
+
+QualityOf = Callable[[Transaction, Version, Reference, Window], Quality | None]
+"""What is known of quality on a Window's Slice."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What testing depends on beside Windows and References.
+
+    `budget` is how many false findings a Model may have in twelve weeks, all its Slices and
+    signals together.
+    """
+
+    standards: Standards
+    budget: float
+    window_seconds: float
+    quality_of: QualityOf
+
+    def rate(self, slices: int) -> float:
+        """Return the false findings a Window that each signal of so many Slices may have."""
+        return rate_of_monitor(self.budget, slices * len(DETECTORS), self.window_seconds)
+
+
+@dataclass(frozen=True)
+class Test:
+    """One closed Window and what it is compared with."""
+
+    version: Version
+    window: Window
+    reference: Reference
+    accepted: Sample
+    quiet: Quiet
+
+    @property
+    def sketcher(self) -> Sketcher:
+        """How the Window's rows were added up."""
+        return self.reference.sketcher
+
+    @property
+    def mean(self) -> Sample:
+        """The Window's rows."""
+        return Sample(self.window.n, self.window.sums / self.window.n)
+
+    def readings(self) -> Mapping[str, Reading]:
+        """Return what the Window says about each signal."""
+        n, mean = self.window.n, self.mean
+        values = comparable(
+            statistics(self.sketcher, n, mean.mean, self.accepted), n, self.accepted.n
+        )
+        counted = counted_p_values(self.sketcher, mean, self.accepted)
+        found = {
+            name: self._reading(float(values[name]), float(p))
+            for name, p in self.quiet.p_values(values, n).items()
+        }
+        return found | {name: self._reading(p, p) for name, p in counted.items()}
+
+    def finding(
+        self, detector: str, monitor: Monitor, quality: Quality | None, now: float
+    ) -> Finding:
+        """Write the finding that this Window makes due or confirms."""
+        shift = describe_shift(detector, self.sketcher, self.mean, self.accepted)
+        decision = decide_severity(quality, broken=detector in BROKEN)
+        return Finding(
+            id=monitor.finding or self._finding_id(detector),
+            model=self.version.model,
+            digest=self.version.digest,
+            slice=self.window.slice,
+            detector=detector,
+            direction=shift.direction,
+            size=shift.size,
+            since=monitor.began,
+            found_at=now,
+            confirmed_at=now,
+            severity=decision.severity.value,
+            verdict=decision.outcome.value,
+            because=decision.because,
+            text=sentence(self.window.slice, detector, shift, monitor),
+        )
+
+    def _reading(self, statistic: float, p_value: float) -> Reading:
+        window = self.window
+        return Reading(window.start, window.end, window.n, statistic, p_value)
+
+    def _finding_id(self, detector: str) -> str:
+        """Name a finding by what it is about, so that a repeated test finds the same one."""
+        window = self.window
+        about = f"{window.version} {window.slice} {detector} {window.start}"
+        return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
 def judge_windows(
-    store: Store, shelf: Shelf, now: float, keep_going: Callable[[], bool] = lambda: True
+    store: Store,
+    shelf: Shelf,
+    now: float,
+    judging: Judging,
+    keep_going: KeepGoing = lambda: True,
 ) -> list[Finding]:
     """Test every closed Window whose Reference can be had; return the findings that are new.
 
@@ -39,101 +139,62 @@ def judge_windows(
         versions = {version.digest: version for version in transaction.registered.versions()}
         closed = transaction.drift.windows(closed=True)
     new: list[Finding] = []
-    for window in closed:
-        version = versions[window.version]
-        reference = shelf.find(version.digest, version.labels)
-        accepted = reference.sample(window.slice) if reference else None
-        if reference is not None and accepted is not None:
-            test = _Test(version, window, reference, accepted, now)
-            readings = test.readings(store, keep_going)
-            if readings is None:
-                break
-            new += test.write(store, readings)
+    by_version = sorted(closed, key=lambda window: (window.version, window.end))
+    for digest, windows in groupby(by_version, key=lambda window: window.version):
+        tests = list(_tests(versions[digest], windows, shelf, judging, keep_going))
+        if tests:
+            new += _write(store, tests, now, judging)
+        if not keep_going():
+            break
     return new
 
 
-@dataclass(frozen=True)
-class _Test:
-    """One closed Window and what it is compared with."""
+def step_monitors(test: Test, monitors: Mapping[str, Monitor], rate: float) -> dict[str, Monitor]:
+    """Return a Slice's monitors after one more Window; `rate` as `Judging.rate`."""
+    limits = test.quiet.limits(DETECTORS, rate)
+    return {
+        detector: monitors.get(detector, Monitor()).step(reading, limits[detector])
+        for detector, reading in test.readings().items()
+    }
 
-    version: Version
-    window: Window
-    reference: Reference
-    accepted: Sample
-    now: float
 
-    @property
-    def mean(self) -> Sample:
-        return Sample(self.window.n, self.window.sums / self.window.n)
+def _tests(
+    version: Version,
+    windows: Iterator[Window],
+    shelf: Shelf,
+    judging: Judging,
+    keep_going: KeepGoing,
+) -> Iterator[Test]:
+    reference = shelf.find(version.digest, version.labels)
+    for window in windows:
+        accepted = reference.sample(window.slice) if reference else None
+        if reference is None or accepted is None:
+            continue
+        quiet = judging.standards.find(version.digest, reference, window.slice, keep_going)
+        if quiet is None:
+            return
+        yield Test(version, window, reference, accepted, quiet)
 
-    def write(self, store: Store, readings: Mapping[str, Reading]) -> list[Finding]:
-        """Write down what the Window says; return the findings that are new."""
-        cosine = naive_cosine(self.reference.sketcher, self.mean, self.accepted)
-        new = []
-        with store.begin() as transaction:
-            monitors = transaction.drift.monitors(self.window.version).get(self.window.slice, {})
-            for detector in DETECTORS:
-                monitor = monitors.get(detector, Monitor()).step(readings[detector])
+
+def _write(store: Store, tests: list[Test], now: float, judging: Judging) -> list[Finding]:
+    """Write down what Windows of one version say; return the findings that are new."""
+    version, new = tests[0].version, []
+    with store.begin() as transaction:
+        states = transaction.drift.monitors(version.digest)
+        rate = judging.rate(len(transaction.drift.slices(version.digest)))
+        for test in tests:
+            name = test.window.slice
+            monitors = step_monitors(test, states.get(name, {}), rate)
+            for detector, monitor in monitors.items():
                 if monitor.alarms:
-                    finding = self._finding(detector, monitor, readings[detector])
+                    quality = judging.quality_of(transaction, version, test.reference, test.window)
+                    finding = test.finding(detector, monitor, quality, now)
                     transaction.findings.add(finding)
                     new += [] if monitor.finding else [finding]
-                    monitor = monitor.reported(finding.id)
-                monitors[detector] = monitor
-            transaction.drift.tested(self.window, monitors, cosine)
-        return new
-
-    def readings(
-        self, store: Store, keep_going: Callable[[], bool]
-    ) -> Mapping[str, Reading] | None:
-        """Return each Detector's Reading; None when told to stop before there was a null."""
-        window, mean = self.window, self.mean
-        below, above, weight = grid_around(mean.n)
-        lower = self._null(store, below, keep_going)
-        upper = lower if above == below else self._null(store, above, keep_going)
-        if lower is None or upper is None:
-            return None
-        found = statistics(self.reference.sketcher, mean.n, mean.mean, self.accepted)
-        readings = {}
-        for detector, value in comparable(found, mean.n, self.accepted).items():
-            p_value = null_between(lower[detector], upper[detector], weight).p_value(value)
-            readings[detector] = Reading(window.start, window.end, window.n, value, p_value)
-        return readings
-
-    def _null(
-        self, store: Store, n: int, keep_going: Callable[[], bool]
-    ) -> Mapping[str, Floats] | None:
-        part = self.reference.part(self.window.slice)
-        with store.read() as transaction:
-            known = transaction.nulls.load(self.version.digest, part, n)
-        if known is not None:
-            return known
-        vectors = self.reference.vectors(part)
-        null = resample_null(self.reference.sketcher, vectors, n, n, keep_going)
-        if null is not None:
-            with store.begin() as transaction:
-                transaction.nulls.save(self.version.digest, part, n, null)
-        return null
-
-    def _finding(self, detector: str, monitor: Monitor, reading: Reading) -> Finding:
-        sketcher = self.reference.sketcher
-        shift = describe_shift(detector, sketcher, self.mean, self.accepted)
-        return Finding(
-            id=monitor.finding or self._finding_id(detector),
-            model=self.version.model,
-            digest=self.version.digest,
-            slice=self.window.slice,
-            detector=detector,
-            direction=shift.direction,
-            size=shift.size,
-            since=monitor.began,
-            found_at=self.now,
-            confirmed_at=self.now,
-            text=sentence(self.window.slice, detector, shift, reading, monitor.cusum.value),
-        )
-
-    def _finding_id(self, detector: str) -> str:
-        """Name a finding by what it is about, so that a repeated test finds the same one."""
-        window = self.window
-        about = f"{window.version} {window.slice} {detector} {window.start}"
-        return hashlib.sha256(about.encode()).hexdigest()[:16]
+                    monitors[detector] = monitor.reported(
+                        finding.id, pages=finding.severity == Severity.PAGE
+                    )
+            states[name] = monitors
+            cosine = naive_cosine(test.sketcher, test.mean, test.accepted)
+            transaction.drift.tested(test.window, monitors, cosine)
+    return new

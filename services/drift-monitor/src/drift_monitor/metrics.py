@@ -16,7 +16,7 @@ _PREFIX = "isogloss_drift_monitor"
 class Metrics:
     """The metrics of one process on its own registry."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -38,15 +38,17 @@ class Metrics:
         self.cusum = gauge("cusum", "CUSUM of a signal after its last Window", *_SIGNAL)
         self.p_value = gauge("p_value", "p-value of a signal's last Window", *_SIGNAL)
         self.window_n = gauge("window_n", "Rows in a signal's last Window", *_SIGNAL)
-        self.threshold = gauge("threshold", "What a CUSUM must cross to be a finding")
-        self.threshold.set(threshold)
-        self.findings = counter("findings_total", "New DriftFindings", *_SIGNAL)
+        self.threshold = gauge("threshold", "What a CUSUM must cross to be a finding", *_SIGNAL)
+        self.findings = counter(
+            "findings_total", "New DriftFindings, by whom they are for", *_SIGNAL, "severity"
+        )
         self.requests = counter(
             "requests_total", "Requests that counted events were about", "model"
         )
         self.decides = gauge("decides", "1 on the replica that closes and tests Windows")
         self.quality = _QualityGauges(registry)
         self.open = gauge("finding_open", "1 while a DriftFinding of a signal lasts", *_SIGNAL)
+        self.pages = gauge("finding_pages", "1 while it lasts and is a page", *_SIGNAL)
 
     def observe_counted(self, counted: Counted) -> None:
         """Add what one transaction counted."""
@@ -76,7 +78,9 @@ class Metrics:
             self.cusum.labels(*signal).set(monitor.cusum.value)
             self.p_value.labels(*signal).set(monitor.last.p_value)
             self.window_n.labels(*signal).set(monitor.last.n)
+            self.threshold.labels(*signal).set(monitor.threshold)
             self.open.labels(*signal).set(monitor.finding is not None)
+            self.pages.labels(*signal).set(monitor.finding is not None and monitor.pages)
 
 
 class _QualityGauges:

@@ -2,30 +2,32 @@
 
 A finding is due when the CUSUM crosses its threshold, or when two Windows in a row are so far off
 that waiting would be wrong. Findings that follow each other closely are one: drift that lasts
-crosses the threshold again every few Windows.
+crosses the threshold again every few Windows. How high the threshold is, is for quiet.
 """
 
 from dataclasses import dataclass, field, replace
 
-from stats.cusum import Cusum
+from stats.cusum import ALLOWANCE, THRESHOLD, Cusum
 from stats.nulls import z_score
+from stats.page_budget import Limit, Rules
 
 # Twice in a row by chance: 1e-10 per Window, once in ten thousand years of 60 hourly monitors.
 FAST_P = 1e-5
-FAST_WINDOWS = 2
 # A finding stays the same one until a day of hourly Windows went by without a crossing.
-SAME_FINDING_WINDOWS = 24
+RULES = Rules(fast_z=z_score(FAST_P), fast_windows=2, same_windows=24)
+_USUAL = Limit(ALLOWANCE, THRESHOLD)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What one Window [start, end) of n rows says about one signal."""
+    """What one Window [start, end) says about one signal: `n` rows were judged of `seen`."""
 
     start: float
     end: float
     n: int
     statistic: float
     p_value: float
+    seen: int = 0
 
     @property
     def z(self) -> float:
@@ -38,8 +40,8 @@ class Monitor:
     """The state after `windows` Readings; `last` is the newest, None before the first.
 
     `since` is the start of the Window at which the present rise began, `fast_since` that of the
-    present row of Windows far off. `finding` is the id of the
-    finding this drift is recorded as, `quiet` the Windows since it was last confirmed.
+    present row of Windows far off. `finding` is the id of the finding this drift is recorded as,
+    `pages` whether that wakes somebody, `quiet` the Windows since it was last confirmed.
     """
 
     cusum: Cusum = field(default_factory=Cusum)
@@ -49,13 +51,15 @@ class Monitor:
     fast_since: float = 0.0
     last: Reading | None = None
     finding: str | None = None
+    pages: bool = False
     quiet: int = 0
+    threshold: float = THRESHOLD
 
-    def step(self, reading: Reading) -> "Monitor":
+    def step(self, reading: Reading, limit: Limit = _USUAL) -> "Monitor":
         """Return the state after one more Window; a crossed CUSUM starts again from zero first."""
-        begun = Cusum() if self.cusum.alarms() else self.cusum
-        cusum = begun.step(reading.z)
-        fast = self.fast + 1 if reading.p_value < FAST_P else 0
+        begun = Cusum() if self.cusum.alarms(self.threshold) else self.cusum
+        cusum = begun.step(reading.z, limit.allowance)
+        fast = self.fast + 1 if reading.z > RULES.fast_z else 0
         stepped = Monitor(
             cusum=cusum,
             windows=self.windows + 1,
@@ -64,21 +68,23 @@ class Monitor:
             fast_since=self.fast_since if fast > 1 else reading.start,
             last=reading,
             finding=self.finding,
+            pages=self.pages,
             quiet=self.quiet + 1,
+            threshold=limit.threshold,
         )
-        forgotten = stepped.quiet > SAME_FINDING_WINDOWS and not stepped.alarms
+        forgotten = stepped.quiet > RULES.same_windows and not stepped.alarms
         return stepped.reported(None) if forgotten else stepped
 
     @property
     def alarms(self) -> bool:
         """True when the newest Window makes a finding due, or confirms the present one."""
-        return self.cusum.alarms() or self.fast >= FAST_WINDOWS
+        return self.cusum.alarms(self.threshold) or self.fast >= RULES.fast_windows
 
     @property
     def began(self) -> float:
         """When the drift began, as far as the Windows tell; a CUSUM tends to say it early."""
-        return self.fast_since if self.fast >= FAST_WINDOWS else self.since
+        return self.fast_since if self.fast >= RULES.fast_windows else self.since
 
-    def reported(self, finding: str | None) -> "Monitor":
+    def reported(self, finding: str | None, *, pages: bool = False) -> "Monitor":
         """Return the state with its drift recorded as this finding."""
-        return replace(self, finding=finding, quiet=0)
+        return replace(self, finding=finding, pages=pages, quiet=0)

@@ -15,7 +15,6 @@ from drift_monitor.labelling import Candidate, Drawn
 from drift_monitor.mirrored import Span
 from drift_monitor.monitors import Monitor
 from drift_monitor.pairings import Pairing
-from drift_monitor.sketches import Floats
 from drift_monitor.tallies import Tallies
 from drift_monitor.windows import Window
 
@@ -85,6 +84,7 @@ class PastReading:
     statistic: float
     p_value: float
     cusum: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -207,13 +207,13 @@ class Findings(Protocol):
 
 
 class Nulls(Protocol):
-    """Resampled nulls by version, slice and window size."""
+    """What quiet traffic does, by version and part of its Reference."""
 
-    def load(self, version: str, slice_name: str, n: int) -> Mapping[str, Floats] | None:
-        """Return each Detector's sorted statistics, or None."""
+    def load(self, version: str, part: str) -> bytes | None:
+        """Return what was kept, or None."""
 
-    def save(self, version: str, slice_name: str, n: int, nulls: Mapping[str, Floats]) -> None:
-        """Store them."""
+    def save(self, version: str, part: str, content: bytes) -> None:
+        """Keep it; what is there already stays."""
 
 
 class Buckets(Protocol):

@@ -4,6 +4,7 @@ Length Slices have their own part of it. A caller's Slice has none, so it is com
 whole: the question then is whether this traffic looks like what the version was accepted on.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from safetensors.numpy import load
 from drift_monitor.batches import EventBatch
 from drift_monitor.detectors import FEWEST_ROWS, Sample
 from drift_monitor.ports import ReferenceRefused
-from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher
+from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher, signs_of
 from drift_monitor.windows import ALL, LENGTHS, length_slice
 from drift_monitor.yardsticks import Yardstick, make_yardstick
 
@@ -27,6 +28,8 @@ _COLUMNS = {
     "words": 1,
     "oov": 1,
     "non_letter": 1,
+    "truncated": 1,
+    "language_index": 1,
 }
 # More rows would only make resampling slower: at 10,000 the inflation is under 1.02 per 200.
 _MOST_ROWS = 10_000
@@ -60,7 +63,7 @@ class Reference:
     def vectors(self, part: str) -> NDArray[np.float32]:
         """Return the vectors [n_ref, width] of a part, from which its null is resampled."""
         rows = self.rows if part == ALL else self.rows.take(self.length_slices == part)
-        return self.sketcher.vectors(rows).astype(np.float32)
+        return self.sketcher.vectors(rows)
 
 
 def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
@@ -68,14 +71,19 @@ def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     columns = _read_columns(raw, len(labels))
     rows = Rows(
         label=columns["label_indices"].astype(np.int64),
+        scores=columns["scores"].astype(np.float32),
         projection=columns["projection"].astype(np.float32),
+        language=np.array(_read_languages(raw))[columns["language_index"].astype(np.int64)],
         measures=_measures(
             columns["scores"].max(axis=1), columns["words"], columns["oov"], columns["non_letter"]
         ),
+        flags=_flags(columns["truncated"], columns["words"]),
+        # Nothing is kept of a Reference by which its texts could be told apart.
+        signs=signs_of([""] * len(columns["words"])),
     )
     length_slices = np.array([length_slice(words) for words in columns["words"]])
     sketcher = make_sketcher(labels, rows)
-    vectors = sketcher.vectors(rows)
+    vectors = sketcher.vectors(rows).astype(np.float64)
     right = columns["true_indices"] == columns["label_indices"]
     means, accuracy = {}, {}
     for name in (ALL, *LENGTHS):
@@ -92,10 +100,20 @@ def rows_of(batch: EventBatch) -> Rows:
     answered = batch.answered
     rows = Rows(
         label=batch.label,
+        scores=batch.scores,
         projection=batch.projection,
+        language=np.array(batch.language),
         measures=_measures(batch.confidence, batch.words, batch.oov, batch.non_letter),
+        flags=_flags(batch.truncated, batch.words),
+        signs=signs_of(batch.fingerprint),
     )
     return rows.take(answered)
+
+
+def _flags(
+    truncated: NDArray[np.generic], words: NDArray[np.generic]
+) -> Mapping[str, NDArray[np.bool_]]:
+    return {"truncated": truncated.astype(bool), "empty": words.astype(np.float64) == 0}
 
 
 def _measures(
@@ -133,6 +151,18 @@ def _read_columns(raw: bytes, labels: int) -> dict[str, NDArray[np.generic]]:
     if columns["scores"].shape[1] != labels or answers.min() < 0 or answers.max() >= labels:
         raise ReferenceRefused(f"the Reference is not one of a version with {labels} labels")
     return {name: columns[name][_spread(rows)] for name in _COLUMNS}
+
+
+def _read_languages(raw: bytes) -> list[str]:
+    """Read the names that `language_index` counts, from the file's header."""
+    length = int.from_bytes(raw[:8], "little")
+    try:
+        return [
+            str(name)
+            for name in json.loads(json.loads(raw[8 : 8 + length])["__metadata__"]["languages"])
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReferenceRefused("the Reference does not name its languages") from error
 
 
 def _spread(rows: int) -> NDArray[np.int64]:

@@ -33,7 +33,6 @@ from drift_monitor.wiring import (
 )
 from lifecycle.evidence import PAYLOAD_TYPE
 from servicekit.problems import Problem
-from stats.cusum import THRESHOLD
 
 router = APIRouter()
 
@@ -139,7 +138,7 @@ async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
 def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[str, Any]:
     distance = transaction.drift.cosine(digest)
     signals = [
-        signal_page(slice_name, detector, monitor, THRESHOLD)
+        signal_page(slice_name, detector, monitor)
         for slice_name, monitors in sorted(transaction.drift.monitors(digest).items())
         for detector, monitor in sorted(monitors.items())
     ]

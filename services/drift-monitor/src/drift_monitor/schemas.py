@@ -126,9 +126,7 @@ def pairing_page(pairing: Pairing, tallies: Tallies) -> dict[str, Any]:
     }
 
 
-def signal_page(
-    slice_name: str, detector: str, monitor: Monitor, threshold: float
-) -> dict[str, Any]:
+def signal_page(slice_name: str, detector: str, monitor: Monitor) -> dict[str, Any]:
     """Return one signal's state after its last Window."""
     last = monitor.last
     return {
@@ -139,7 +137,7 @@ def signal_page(
         "p_value": last.p_value if last else 1.0,
         "z": last.z if last else 0.0,
         "cusum": monitor.cusum.value,
-        "threshold": threshold,
+        "threshold": monitor.threshold,
         "windows": monitor.windows,
     }
 

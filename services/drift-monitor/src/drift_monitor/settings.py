@@ -41,6 +41,13 @@ class DriftMonitorSettings(CallersSettings, env_prefix="ISOGLOSS_DRIFT_MONITOR_"
         description="seconds of traffic that are tested together; a slice with fewer than "
         "200 rows by then rolls into the next Window",
     )
+    finding_budget: float = Field(
+        1.0,
+        gt=0,
+        le=1000,
+        description="false findings that a Model may have in twelve weeks, all its Slices and "
+        "signals together; more is more sensitive",
+    )
     pair_lag_seconds: float = Field(
         5.0,
         ge=0.1,

@@ -1,12 +1,14 @@
-"""What is kept of a Window's rows: one vector of sums per Slice, about 10 kB, that merges.
+"""What is kept of a Window's rows: one vector of sums per Slice, about 12 kB, that merges.
 
 Each row becomes a vector whose parts are random Fourier features of its projection, the projection
-itself, its label as one-hot, its measurements as histogram bins, and the measurements. Sums of
-such vectors are all that Detectors need; rows and texts are gone once they are added.
+itself, its label and language as one-hot, its scores and measurements as histogram bins, its
+flags, the signs of its fingerprint, and the measurements. Sums of such vectors are all that
+Detectors need; rows and texts are gone once they are added.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,87 +20,184 @@ Floats = NDArray[np.float64]
 
 # Measurements that are compared as histograms, in the order of their parts.
 MEASURES = ("confidence", "length", "unknown_words", "non_letter")
+# What a row is or is not; compared as shares.
+FLAGS = ("truncated", "empty")
+FINGERPRINT_BITS = 128
 # Reference quantiles as edges: finer gains nothing at 200 rows a Window.
 _BINS = 32
+# Labels whose scores are compared one by one: those the Reference holds most of. With more the
+# vector would grow, and the largest of many distances says less and less.
+_MOST_SCORES = 16
 # The frequencies must be the same after a restart, in the middle of a Window.
 _SEED = 20240615
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Answers of one version as columns: label index [n], projection [n, 64], measures [n] each.
+    """Answers of one version as columns of n.
 
-    `length` is the logarithm of the words plus one, because texts are long by factors.
+    Label index [n], scores [n, k], projection [n, 64], language [n], signs [n, 128], measures and
+    flags [n] each. `length` is the logarithm of the words plus one, because texts are long by
+    factors. `signs` are the bits of the fingerprint as -1 and 1, all 0 where there is none: added
+    up over rows that are all different they stay small, repeated texts make them large.
     """
 
     label: NDArray[np.int64]
+    scores: NDArray[np.float32]
     projection: NDArray[np.float32]
+    language: NDArray[np.str_]
     measures: Mapping[str, Floats]
+    flags: Mapping[str, NDArray[np.bool_]]
+    signs: NDArray[np.int8]
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.label)
 
-    def take(self, chosen: NDArray[np.bool_]) -> "Rows":
-        """Return the chosen rows."""
-        measures = {name: values[chosen] for name, values in self.measures.items()}
-        return Rows(self.label[chosen], self.projection[chosen], measures)
+    @classmethod
+    def join(cls, parts: Sequence["Rows"]) -> "Rows":
+        """Return the rows of several, one after the other."""
+
+        def column(values: Callable[[Rows], NDArray[Any]]) -> NDArray[Any]:
+            return np.concatenate([values(part) for part in parts])
+
+        return cls(
+            label=column(lambda rows: rows.label),
+            scores=column(lambda rows: rows.scores),
+            projection=column(lambda rows: rows.projection),
+            language=column(lambda rows: rows.language),
+            measures={
+                name: np.concatenate([part.measures[name] for part in parts]) for name in MEASURES
+            },
+            flags={name: np.concatenate([part.flags[name] for part in parts]) for name in FLAGS},
+            signs=column(lambda rows: rows.signs),
+        )
+
+    def take(self, chosen: NDArray[Any]) -> "Rows":
+        """Return the chosen rows, by a mask or by position."""
+        return Rows(
+            label=self.label[chosen],
+            scores=self.scores[chosen],
+            projection=self.projection[chosen],
+            language=self.language[chosen],
+            measures={name: values[chosen] for name, values in self.measures.items()},
+            flags={name: values[chosen] for name, values in self.flags.items()},
+            signs=self.signs[chosen],
+        )
 
 
 @dataclass(frozen=True)
 class Sketcher:
-    """How rows of one version become vectors; made from its Reference."""
+    """How rows of one version become vectors; made from its Reference.
+
+    `scored` are the labels whose scores are compared, `score_edges` their histograms' edges.
+    Languages that the Reference does not hold are one more, the last.
+    """
 
     labels: tuple[str, ...]
+    languages: tuple[str, ...]
     frequencies: NDArray[np.float32]
     edges: Mapping[str, Floats]
+    scored: tuple[int, ...]
+    score_edges: tuple[Floats, ...]
 
-    def vectors(self, rows: Rows) -> Floats:
+    def vectors(self, rows: Rows) -> NDArray[np.float32]:
         """Return one vector per row [n, width]."""
         parts: list[NDArray[Any]] = [
             rff_features(rows.projection, self.frequencies),
             rows.projection,
-            np.eye(len(self.labels))[rows.label],
+            np.eye(len(self.labels), dtype=np.float32)[rows.label],
+            self._languages_of(rows),
         ]
+        scores = zip(self.scored, self.score_edges, strict=True)
+        parts += [_one_hot(rows.scores[:, label], edges) for label, edges in scores]
         parts += [_one_hot(rows.measures[name], self.edges[name]) for name in MEASURES]
+        parts.append(np.stack([rows.flags[name] for name in FLAGS], axis=1))
+        parts += [rows.signs, rows.signs[:, :1] != 0]
         parts.append(np.stack([rows.measures[name] for name in MEASURES], axis=1))
-        vectors: Floats = np.concatenate(parts, axis=1)
+        vectors: NDArray[np.float32] = np.concatenate(parts, axis=1, dtype=np.float32)
         return vectors
 
     def part(self, name: str) -> slice:
-        """Return where a part stands: features, projection, label, a measure, or means."""
-        start = 0
-        for part, width in self._widths():
-            if part == name:
-                return slice(start, start + width)
-            start += width
-        raise KeyError(name)
+        """Return where a part stands: features, projection, label, language, a measure, ..."""
+        return self._parts[name]
 
     @property
     def width(self) -> int:
         """Length of a vector."""
-        return sum(width for _, width in self._widths())
+        return int(self._parts["means"].stop)
+
+    @cached_property
+    def _parts(self) -> dict[str, slice]:
+        parts, start = {}, 0
+        for name, width in self._widths():
+            parts[name] = slice(start, start + width)
+            start += width
+        return parts
 
     def _widths(self) -> Iterator[tuple[str, int]]:
         yield "features", 2 * len(self.frequencies)
         yield "projection", self.frequencies.shape[1]
         yield "label", len(self.labels)
+        yield "language", len(self.languages) + 1
+        for label, edges in zip(self.scored, self.score_edges, strict=True):
+            yield f"score {label}", len(edges) + 1
         for name in MEASURES:
             yield name, len(self.edges[name]) + 1
+        yield "flags", len(FLAGS)
+        yield "signs", FINGERPRINT_BITS
+        yield "fingerprinted", 1
         yield "means", len(MEASURES)
+
+    def _languages_of(self, rows: Rows) -> NDArray[np.float32]:
+        known = {language: place for place, language in enumerate(self.languages)}
+        places = [known.get(language, len(known)) for language in rows.language.tolist()]
+        return np.eye(len(known) + 1, dtype=np.float32)[places]
 
 
 def make_sketcher(labels: tuple[str, ...], reference: Rows) -> Sketcher:
     """Take the kernel's width and the histograms' edges from the Reference's rows."""
-    inner = np.linspace(0, 1, _BINS + 1)[1:-1]
+    scored = _scored(len(labels), reference)
     return Sketcher(
         labels=labels,
+        languages=tuple(sorted(set(reference.language.tolist()))),
         frequencies=rff_frequencies(reference.projection.astype(np.float64), _SEED).astype("f4"),
-        # Shares are often exactly 0 or 1: equal quantiles become one edge.
-        edges={name: np.unique(np.quantile(reference.measures[name], inner)) for name in MEASURES},
+        edges={name: _edges(reference.measures[name]) for name in MEASURES},
+        scored=scored,
+        score_edges=tuple(_edges(reference.scores[:, label]) for label in scored),
     )
 
 
-def _one_hot(values: Floats, edges: Floats) -> Floats:
+def signs_of(fingerprints: list[str]) -> NDArray[np.int8]:
+    """Return the signs [n, 128] of fingerprints of 32 hex digits; zeros for anything else."""
+    signs = np.zeros((len(fingerprints), FINGERPRINT_BITS), dtype=np.int8)
+    known = [place for place, text in enumerate(fingerprints) if _is_fingerprint(text)]
+    if known:
+        raw = bytes.fromhex("".join(fingerprints[place] for place in known))
+        bits = np.unpackbits(np.frombuffer(raw, dtype=np.uint8)).reshape(-1, FINGERPRINT_BITS)
+        signs[known] = 2 * bits.astype(np.int8) - 1
+    return signs
+
+
+def _is_fingerprint(text: str) -> bool:
+    if len(text) * 4 != FINGERPRINT_BITS:
+        return False
+    return all(character in "0123456789abcdef" for character in text)
+
+
+def _scored(labels: int, reference: Rows) -> tuple[int, ...]:
+    """Choose the labels whose scores are compared: of two, one says what the other does."""
+    counts = np.bincount(reference.label, minlength=labels)
+    most = np.argsort(-counts, kind="stable")[:_MOST_SCORES]
+    return tuple(sorted(most.tolist()))[-max(1, labels - 1) :]
+
+
+def _edges(values: NDArray[np.floating]) -> Floats:
+    inner = np.linspace(0, 1, _BINS + 1)[1:-1]
+    # Shares are often exactly 0 or 1: equal quantiles become one edge.
+    return np.unique(np.quantile(values.astype(np.float64), inner))
+
+
+def _one_hot(values: NDArray[np.floating], edges: Floats) -> NDArray[np.float32]:
     # side="left": a value on an edge belongs below it, so that the mass at 0 has its own bin.
-    return np.eye(len(edges) + 1)[np.searchsorted(edges, values, side="left")]
+    return np.eye(len(edges) + 1, dtype=np.float32)[np.searchsorted(edges, values, side="left")]

@@ -45,15 +45,7 @@ class Part:
 
     def __init__(self, batches: Sequence[EventBatch]) -> None:
         self._batches = batches
-        each = [rows_of(batch) for batch in batches]
-        self.rows = Rows(
-            np.concatenate([rows.label for rows in each]),
-            np.concatenate([rows.projection for rows in each]),
-            {
-                name: np.concatenate([rows.measures[name] for rows in each])
-                for name in each[0].measures
-            },
-        )
+        self.rows = Rows.join([rows_of(batch) for batch in batches])
 
     @cached_property
     def members(self) -> Mapping[str, list[int]]:

@@ -12,12 +12,13 @@ from math import log
 import numpy as np
 
 from drift_monitor.buckets import Bucket, add_up
+from drift_monitor.judge import QualityOf
 from drift_monitor.labelling import Drawn, choose
 from drift_monitor.ports import Store, Transaction, Version
 from drift_monitor.quality import Quality
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
-from drift_monitor.windows import ALL
+from drift_monitor.windows import ALL, Window
 from drift_monitor.yardsticks import STRATA, Totals
 from stats.bounds import Bounds
 from stats.degradation import log_e_above
@@ -82,6 +83,19 @@ def assess(
             )
         )
     return found
+
+
+def known(promise: Promise) -> QualityOf:
+    """Return how to ask what is known of the quality on a Window's Slice when it ended."""
+
+    def ask(
+        transaction: Transaction, version: Version, reference: Reference, window: Window
+    ) -> Quality | None:
+        times = (window.end - promise.quality_seconds, window.end)
+        told = assess(transaction, version, reference, times, promise)
+        return next((quality for quality in told if quality.slice == window.slice), None)
+
+    return ask
 
 
 @dataclass(frozen=True)

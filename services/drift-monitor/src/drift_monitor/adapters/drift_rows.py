@@ -13,7 +13,6 @@ from drift_monitor.adapters.upserts import insert_into, put
 from drift_monitor.findings import Finding
 from drift_monitor.monitors import Monitor, Reading
 from drift_monitor.ports import StoreUnavailable
-from drift_monitor.sketches import Floats
 from drift_monitor.windows import ALL, Window
 from stats.cusum import Cusum
 
@@ -121,29 +120,23 @@ class NullRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def load(self, version: str, slice_name: str, n: int) -> Mapping[str, Floats] | None:
-        """Return each Detector's sorted statistics, or None."""
-        query = select(NULLS.c.detector, NULLS.c.samples).where(
-            NULLS.c.version == version, NULLS.c.slice == slice_name, NULLS.c.n == n
-        )
-        rows = self._connection.execute(query).all()
-        samples = {row.detector: np.frombuffer(row.samples, dtype=np.float64) for row in rows}
-        return samples or None
+    def load(self, version: str, part: str) -> bytes | None:
+        """Return what was kept of a part of a version's Reference, or None."""
+        query = select(NULLS.c.content).where(NULLS.c.version == version, NULLS.c.part == part)
+        content: bytes | None = self._connection.execute(query).scalar()
+        return content
 
-    def save(self, version: str, slice_name: str, n: int, nulls: Mapping[str, Floats]) -> None:
-        """Store them."""
-        of_size = {"version": version, "slice": slice_name, "n": n}
-        rows = [
-            of_size | {"detector": detector, "samples": samples.tobytes()}
-            for detector, samples in nulls.items()
-        ]
-        insert = insert_into(self._connection, NULLS).on_conflict_do_nothing()
-        self._connection.execute(insert, rows)
+    def save(self, version: str, part: str, content: bytes) -> None:
+        """Keep it; what is there already stays."""
+        values = {"version": version, "part": part, "content": content}
+        insert = insert_into(self._connection, NULLS).values(values)
+        self._connection.execute(insert.on_conflict_do_nothing())
 
 
 def _reading(last: Reading, monitor: Monitor) -> dict[str, float]:
     names = ("end", "n", "statistic", "p_value")
-    return {name: getattr(last, name) for name in names} | {"cusum": monitor.cusum.value}
+    state = {"cusum": monitor.cusum.value, "threshold": monitor.threshold}
+    return {name: getattr(last, name) for name in names} | state
 
 
 def _window(row: RowMapping) -> Window:

@@ -115,16 +115,17 @@ FINDINGS = Table(
     Column("since", Float, nullable=False),
     Column("found_at", Float, nullable=False),
     Column("confirmed_at", Float, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("because", String, nullable=False),
     Column("text", String, nullable=False),
 )
 NULLS = Table(
-    "nulls",
+    "quiet",
     METADATA,
     Column("version", String, primary_key=True),
-    Column("slice", String, primary_key=True),
-    Column("n", Integer, primary_key=True),
-    Column("detector", String, primary_key=True),
-    Column("samples", LargeBinary, nullable=False),  # float64, sorted
+    Column("part", String, primary_key=True),  # of its Reference
+    Column("content", LargeBinary, nullable=False),  # quiet.Quiet
 )
 BUCKETS = Table(
     "buckets",
@@ -147,6 +148,7 @@ READINGS = Table(
     Column("statistic", Float, nullable=False),
     Column("p_value", Float, nullable=False),
     Column("cusum", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 DRAWN = Table(
