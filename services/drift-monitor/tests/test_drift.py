@@ -28,7 +28,7 @@ def windows(kit, traffic, reference_bytes):
         def end(self):
             kit.now += kit.rules.window_seconds
             close_windows(kit.store, kit.now, kit.rules.window_seconds)
-            return judge_windows(kit.store, kit.shelf, kit.now, kit.judging)
+            return judge_windows(kit.store, kit.now, kit.judging)
 
         def run(self, count, **kind):
             found = []
@@ -113,7 +113,7 @@ def test_a_window_whose_test_was_interrupted_is_tested_later(windows, kit):
     windows.send()
     kit.now += 60
     close_windows(kit.store, kit.now, 60)
-    judge_windows(kit.store, kit.shelf, kit.now, kit.judging, keep_going=lambda: False)
+    judge_windows(kit.store, kit.now, kit.judging, keep_going=lambda: False)
     assert windows.monitors() == {}
 
     windows.end()

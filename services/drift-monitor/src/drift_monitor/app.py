@@ -76,8 +76,10 @@ def create_app(
     )
     counting = Counting(intake, journal, store, shelf, rules)
     standards = Standards(store, effort)
-    judging = Judging(standards, settings.finding_budget, settings.window_seconds, known(promise))
-    testing = Testing(intake, store, shelf, times, judging=judging, promise=promise, clock=clock)
+    judging = Judging(
+        shelf, standards, settings.finding_budget, settings.window_seconds, known(promise)
+    )
+    testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)
 
     @asynccontextmanager

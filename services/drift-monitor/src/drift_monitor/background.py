@@ -67,7 +67,6 @@ class Testing:
         self,
         intake: Intake,
         store: Store,
-        shelf: Shelf,
         times: Times,
         *,
         judging: Judging,
@@ -77,7 +76,6 @@ class Testing:
         self._promise = promise
         self._intake = intake
         self._store = store
-        self._shelf = shelf
         self._judging = judging
         self._times = times
         self._clock = clock
@@ -111,12 +109,12 @@ class Testing:
 
     def _decide(self, now: float, counted_until: float, metrics: Metrics) -> None:
         close_windows(self._store, counted_until, self._times.window_seconds)
-        for finding in judge_windows(self._store, self._shelf, now, self._judging, self._may_go_on):
+        for finding in judge_windows(self._store, now, self._judging, self._may_go_on):
             signal = (finding.model, finding.digest, finding.slice, finding.detector)
             metrics.findings.labels(*signal, finding.severity).inc()
             _log.warning("drift of %s %s: %s", finding.model, finding.digest, finding.text)
         quiet_until = counted_until - self._times.window_seconds
-        close_cohorts(self._store, self._shelf, quiet_until, self._promise)
+        close_cohorts(self._store, self._judging.shelf, quiet_until, self._promise)
 
     def _show_monitors(self, metrics: Metrics) -> None:
         with self._store.read() as transaction:
@@ -144,7 +142,7 @@ class Testing:
             for version in transaction.registered.versions():
                 reference = None
                 if version.digest in sending:
-                    reference = self._shelf.find(version.digest, version.labels)
+                    reference = self._judging.shelf.find(version.digest, version.labels)
                 if reference is not None:
                     for known in assess(transaction, version, reference, times, self._promise):
                         metrics.quality.observe((version.model, version.digest), known)

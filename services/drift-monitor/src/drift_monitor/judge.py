@@ -46,6 +46,7 @@ class Judging:
     signals together.
     """
 
+    shelf: Shelf
     standards: Standards
     budget: float
     window_seconds: float
@@ -125,7 +126,6 @@ class Test:
 
 def judge_windows(
     store: Store,
-    shelf: Shelf,
     now: float,
     judging: Judging,
     keep_going: KeepGoing = lambda: True,
@@ -141,7 +141,7 @@ def judge_windows(
     new: list[Finding] = []
     by_version = sorted(closed, key=lambda window: (window.version, window.end))
     for digest, windows in groupby(by_version, key=lambda window: window.version):
-        tests = list(_tests(versions[digest], windows, shelf, judging, keep_going))
+        tests = list(_tests(versions[digest], windows, judging, keep_going))
         if tests:
             new += _write(store, tests, now, judging)
         if not keep_going():
@@ -161,11 +161,10 @@ def step_monitors(test: Test, monitors: Mapping[str, Monitor], rate: float) -> d
 def _tests(
     version: Version,
     windows: Iterator[Window],
-    shelf: Shelf,
     judging: Judging,
     keep_going: KeepGoing,
 ) -> Iterator[Test]:
-    reference = shelf.find(version.digest, version.labels)
+    reference = judging.shelf.find(version.digest, version.labels)
     for window in windows:
         accepted = reference.sample(window.slice) if reference else None
         if reference is None or accepted is None:
