@@ -9,6 +9,7 @@ from isogloss.commands import (
     artifacts,
     audit,
     demo,
+    drills,
     local,
     models,
     pipelines,
@@ -46,6 +47,7 @@ local.add_to(application)
 projects.add_to(application)
 traffic.add_to(application)
 demo.add_to(application)
+drills.add_to(application)
 application.add_typer(models.commands, name="models")
 application.add_typer(pipelines.commands, name="ci")
 application.add_typer(policies.commands, name="policy")

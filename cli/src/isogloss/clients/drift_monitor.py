@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from isogloss.adapters.http import Service
+from isogloss.failures import Refused
+
+_NOT_FOUND = 404
 
 
 class DriftMonitor:
@@ -15,6 +18,15 @@ class DriftMonitor:
     def drift(self, model: str) -> Any:
         """Return every version's signals and the findings."""
         return self._service.get(f"/v1/models/{model}/drift")
+
+    def eligible_pairs(self, model: str, rollout: str) -> int:
+        """Return how many mirrored requests a Rollout was judged by; 0 before it is paired."""
+        try:
+            return int(self._service.get(f"/v1/models/{model}/pairings/{rollout}")["eligible"])
+        except Refused as refused:
+            if refused.problem.get("status") == _NOT_FOUND:
+                return 0
+            raise
 
     def feedback(self, items: Sequence[tuple[str, str]]) -> Any:
         """Send (request id, true label) pairs."""
