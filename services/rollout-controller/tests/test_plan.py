@@ -315,12 +315,14 @@ def test_a_canary_goes_on_only_on_a_pass(phase, step, outcome, expected):
 
 def test_baking_succeeds_when_its_time_is_over_and_the_candidate_is_measured():
     rollout = a_rollout(Phase.BAKING)
-    notes = Notes(a_tally(rollout))
+    notes = Notes(a_tally(rollout, seconds=31))
     look = seen(rollout, now=START + 31, health=verdict("INCONCLUSIVE"), notes=notes)
-    late = Notes(replace(notes.tally, began_at=START + 20))
+    late = Notes(replace(notes.tally, began_at=START + 20, whole=True))
+    unread = Notes(a_tally(rollout, seconds=20))
 
     assert next_action(look) == Advancing(Phase.SUCCEEDED)
     assert next_action(replace(look, notes=late)).reason == "Baking", "its route came late"
+    assert next_action(replace(look, notes=unread)).reason == "Baking", "nobody looked since"
     assert next_action(replace(look, health=None)).reason == "HealthUnknown"
 
 

@@ -49,6 +49,9 @@ class Wait:
     message: str
 
 
+_LEAST_COUNTED_SECONDS = 10.0
+"""A bake ends on readings, however often the lead changes meanwhile."""
+
 _SHADOW_ONLY = (
     "the shadow's Gates PASS, and the ServedModel's strategy is shadow: no user gets its answers; "
     "write another strategy to go on, or abort it"
@@ -123,11 +126,21 @@ def _from_canary(seen: Observed, rollout: Rollout) -> Forward:
 
 def _from_baking(seen: Observed, rollout: Rollout) -> Forward:
     healthy = seen.health is not None and seen.health.outcome is not Outcome.FAIL
-    # What was not counted was not baked: a route may have come into effect long after its record.
-    began = max(rollout.phase_since, seen.tally.began_at) if seen.tally else seen.now
-    if healthy and seen.now - began >= seen.served.bake_seconds:
+    if healthy and _baked(seen, rollout):
         return _ask(seen, rollout, Advancing(Phase.SUCCEEDED))
     return _watching(seen, "Baking")
+
+
+def _baked(seen: Observed, rollout: Rollout) -> bool:
+    """What was not counted was not baked: a route may have come into effect long after its record,
+    and counters may not have been read since. Who took over counts for a while at least.
+    """
+    tally, seconds = seen.tally, seen.served.bake_seconds
+    if tally is None:
+        return False
+    since = tally.began_at if tally.whole else rollout.phase_since
+    counted = tally.read_at - tally.began_at
+    return tally.read_at - since >= seconds and counted >= min(seconds, _LEAST_COUNTED_SECONDS)
 
 
 def _ask(seen: Observed, rollout: Rollout, request: Advancing) -> Forward:
@@ -166,7 +179,7 @@ def _shadow_gates(seen: Observed) -> list[Gate]:
 
 
 def _watching(seen: Observed, reason: str) -> Wait:
-    if seen.health is None:
+    if seen.health is None or "metrics" in seen.faults:
         why = seen.faults.get("metrics") or seen.faults.get("policy") or "nothing was counted yet"
         return Wait("HealthUnknown", f"the Candidate's health is not known: {why}")
     return Wait(reason, _open_reasons(seen.health) or "healthy so far")

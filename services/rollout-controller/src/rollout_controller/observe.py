@@ -213,7 +213,8 @@ async def _count(
     if seen.tally and not (seen.tally.early and settled):
         tally = seen.tally.counting(read.counters, now)
     elif settled or seen.users_of(rollout.candidate_colour):
-        tally = begin_tally(rollout, read.counters, now, early=not settled)
+        begun = begin_tally(rollout, read.counters, now, early=not settled)
+        tally = replace(begun, whole=settled and seen.tally is not None)
     else:
         return read.in_flight
     tally = tally.counting_baseline(baseline)

@@ -50,7 +50,8 @@ class Tally:
     last counters: one that is new began after the step did, so all of its counts belong to it.
     `total` is the Candidate's, `baseline` what the Baseline did to other users meanwhile.
     `early`: the step's route is not in effect yet, but users get the Candidate's answers by the one
-    before; that is enough to go back, and is let go of once the step has begun.
+    before; that is enough to go back, and is let go of once the step has begun. `whole`: who counts
+    saw the step begin, so nothing of it is missing.
     """
 
     rollout: str
@@ -63,6 +64,7 @@ class Tally:
     baseline_seen: Mapping[str, Counters] = field(default_factory=dict)
     baseline: Counters = Counters()
     early: bool = False
+    whole: bool = False
 
     def belongs_to(self, rollout: Rollout) -> bool:
         """Tell whether this counts the step that the Rollout is in."""
