@@ -15,6 +15,7 @@ from isogloss.commands import (
     pipelines,
     policies,
     projects,
+    rollout_plans,
     rollouts,
     traffic,
 )
@@ -51,6 +52,7 @@ drills.add_to(application)
 application.add_typer(models.commands, name="models")
 application.add_typer(pipelines.commands, name="ci")
 application.add_typer(policies.commands, name="policy")
+rollout_plans.add_to(rollouts.commands)
 application.add_typer(rollouts.commands, name="rollout")
 application.add_typer(projects.data_commands, name="data")
 application.add_typer(traffic.drift_commands, name="drift")

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from drift_monitor.attest import SubjectsRefused, shadow_evidence
+from drift_monitor.attest import Known, SubjectsRefused, shadow_evidence
 from drift_monitor.mirrored import MirrorCount, Span, span_of
+from drift_monitor.noise import Noise
 from drift_monitor.pairings import Pairing, PairingConflict, register
 from drift_monitor.tallies import Tallies, Tally
 from lifecycle.evidence import EvidenceKind, Subjects
@@ -312,7 +313,9 @@ def counted(*slices, whole=None, span=None):
 def test_shadow_evidence_holds_counts_per_slice_and_its_interval():
     tallies = counted(Tally("long", 10, 8, 1, 5, 2, 1), Tally("short", 20, 20, 3, 4, 0, 1))
 
-    evidence = shadow_evidence(PAIRING, tallies, SUBJECTS, now=1100.0, expires_at=2000.0)
+    evidence = shadow_evidence(
+        Known(PAIRING, tallies, None), SUBJECTS, now=1100.0, expires_at=2000.0
+    )
 
     assert evidence.kind is EvidenceKind.SHADOW
     pairs = evidence.measurement("pairs", "all")
@@ -330,7 +333,9 @@ def test_evidence_of_a_partial_mirror_says_whether_it_was_counted(mirrored):
     span = Span(1010.0, 1080.0, 1090.0, partial=True, mirrored=mirrored)
     tallies = counted(Tally("long", 10, 8), span=span)
 
-    evidence = shadow_evidence(PARTIAL, tallies, SUBJECTS, now=1100.0, expires_at=2000.0)
+    evidence = shadow_evidence(
+        Known(PARTIAL, tallies, None), SUBJECTS, now=1100.0, expires_at=2000.0
+    )
 
     pairs, sliced = (evidence.measurement("pairs", name) for name in ("all", "long"))
     assert pairs.counts["mirror_percent"] == sliced.counts["mirror_percent"] == 20
@@ -339,8 +344,17 @@ def test_evidence_of_a_partial_mirror_says_whether_it_was_counted(mirrored):
     assert (pairs.started_at, pairs.ended_at) == (1010.0, 1080.0)
 
 
+def test_evidence_states_the_noise_floor_that_an_a_a_run_measured():
+    known = Known(PAIRING, counted(), Noise("sentiment", BASELINE, 500, 9, measured_at=900.0))
+
+    evidence = shadow_evidence(known, SUBJECTS, now=1100.0, expires_at=2000.0)
+
+    noise = evidence.measurement("noise")
+    assert (noise.n, noise.counts, noise.ended_at) == (500, {"n": 500, "differing": 9}, 900.0)
+
+
 @pytest.mark.parametrize("field", ["model", "baseline"])
 def test_evidence_is_not_given_about_other_versions(field):
     other = replace(SUBJECTS, **{field: "sha256:" + "e" * 64})
     with pytest.raises(SubjectsRefused, match=f"subjects.{field}"):
-        shadow_evidence(PAIRING, counted(), other, now=1.0, expires_at=2.0)
+        shadow_evidence(Known(PAIRING, counted(), None), other, now=1.0, expires_at=2.0)

@@ -55,6 +55,73 @@ def opened(envelope, settings):
     return evidence_from_document(json.loads(payload))
 
 
+VERSION = f"/v1/models/sentiment/versions/{BASELINE}"
+
+
+def test_an_a_a_run_becomes_a_noise_floor_and_goes_into_evidence(
+    running, traffic, packed, settings
+):
+    async def steps(monitor):
+        assert (await monitor.ask("GET", f"{VERSION}/noise")).status_code == 404
+        texts = [f"text-{row // 2}" for row in range(80)]
+        document = traffic().document(80, batch_id="aa", fingerprint=texts)
+        document["columns"]["label"] = [1, 0] * 4 + [0] * 72
+        too_soon = await monitor.ask("POST", f"{VERSION}/noise", "operator")
+        assert "0 texts were answered twice" in too_soon.json()["detail"]
+        await monitor.send(packed(document))
+        await monitor.counted()
+
+        measured = (await monitor.ask("POST", f"{VERSION}/noise", "operator")).json()
+        assert (measured["n"], measured["differing"], measured["point"]) == (40, 4, 0.1)
+        assert (await monitor.ask("GET", f"{VERSION}/noise")).json() == measured
+
+        await monitor.ask("PUT", PAIRING, "rollout-controller", json=WISH)
+        wish = {"subjects": SUBJECTS, "expires_at": 9000.0}
+        answer = await monitor.ask("POST", f"{PAIRING}/evidence", "rollout-controller", json=wish)
+        evidence = opened(answer.json(), settings)
+        assert evidence.measurement("noise").counts == {"n": 40, "differing": 4}
+
+    running(steps)
+
+
+def test_traffic_is_told_by_slice_with_what_of_it_counts(running, traffic, packed, reference_bytes):
+    async def steps(monitor):
+        monitor.world.references.files[BASELINE] = reference_bytes
+        document = traffic().document(40, fingerprint=["same", "other"] * 20)
+        await monitor.send(packed(document))
+        await monitor.counted()
+        monitor.world.now += 20
+
+        page = (await monitor.ask("GET", f"{VERSION}/traffic")).json()
+        assert page["unique_share"] == 2 / 40
+        assert page["texts_per_second"] == sum(page["slices"].values()) > 0
+
+    running(steps)
+
+
+def test_a_gateways_count_is_held_against_what_the_candidate_told(
+    running, traffic, packed, settings
+):
+    async def steps(monitor):
+        wish = WISH | {"mirror_percent": 20}
+        await monitor.ask("PUT", PAIRING, "rollout-controller", json=wish)
+        for version, rows in ((BASELINE, 30), (CANDIDATE, 6)):
+            document = traffic(seed=3).document(rows, batch_id=version[-4:], version=version)
+            document["columns"]["label"] = [0] * rows
+            await monitor.send(packed(document))
+        await monitor.counted()
+        monitor.world.now += 10
+        assert (await monitor.pairing())["coverage"] is None
+
+        read = {"percent": 20, "since": 1000.0, "readings": [[1000.0, 0], [1002.0, 8], [1009.0, 9]]}
+        asked = {"subjects": SUBJECTS, "expires_at": 9000.0, "mirror": read}
+        answer = await monitor.ask("POST", f"{PAIRING}/evidence", "rollout-controller", json=asked)
+        pairs = opened(answer.json(), settings).measurement("pairs").counts
+        assert (pairs["eligible"], pairs["missing"], pairs["mirrored"]) == (8, 2, 8)
+
+    running(steps)
+
+
 def test_a_repeated_batch_is_acknowledged_and_counted_once(running, traffic, packed):
     async def steps(monitor):
         body = packed(traffic().document(5))

@@ -186,6 +186,21 @@ def test_a_partial_mirror_passes_only_where_the_gateway_counted_it(judged, make,
     assert any("20 % of the requests" in reason.text for reason in verdict.reasons) == (not counted)
 
 
+@pytest.mark.parametrize(
+    ("differing", "bad", "outcome"),
+    [(5, 30, "PASS"), (5, 400, "FAIL"), (250, 30, "INCONCLUSIVE"), (250, 400, "INCONCLUSIVE")],
+)
+def test_a_limit_under_the_noise_floor_decides_nothing(judged, make, differing, bad, outcome):
+    rule = {"measure": "disagreement", "at_most": 0.15}
+    counts = {"n": 1000, "differing": differing}
+    noise = {"name": "noise", "slice": "all", "counts": counts}
+
+    verdict = judged("shadow", rule, [make.pairs(bad=bad), noise])
+
+    assert verdict.outcome == outcome
+    assert any("noise floor" in r.text for r in verdict.reasons) == (outcome == "INCONCLUSIVE")
+
+
 def test_evidence_that_does_not_count_says_why():
     gate = a_gate("shadow", {"measure": "coverage", "at_least": 0.995})
     found = {EvidenceKind.SHADOW: NoEvidence("shadow evidence has expired; measure again")}

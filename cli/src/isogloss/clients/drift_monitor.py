@@ -1,12 +1,11 @@
 """The drift-monitor's routes that people use: drift and feedback."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from isogloss.adapters.http import Service
 from isogloss.failures import Refused
-
-_NOT_FOUND = 404
 
 
 class DriftMonitor:
@@ -24,7 +23,7 @@ class DriftMonitor:
         try:
             return int(self._service.get(f"/v1/models/{model}/pairings/{rollout}")["eligible"])
         except Refused as refused:
-            if refused.problem.get("status") == _NOT_FOUND:
+            if refused.problem.get("status") == HTTPStatus.NOT_FOUND:
                 return 0
             raise
 
@@ -32,3 +31,20 @@ class DriftMonitor:
         """Send (request id, true label) pairs."""
         rows = [{"request_id": request_id, "label": label} for request_id, label in items]
         return self._service.post("/v1/feedback", {"items": rows})
+
+    def traffic(self, model: str, digest: str) -> Any:
+        """Return a version's traffic over the last day."""
+        return self._service.get(f"/v1/models/{model}/versions/{digest}/traffic")
+
+    def measure_noise(self, model: str, digest: str) -> Any:
+        """Keep how often a version differed from itself on texts that were just sent twice."""
+        return self._service.post(f"/v1/models/{model}/versions/{digest}/noise", {})
+
+    def noise(self, model: str, digest: str) -> Any:
+        """Return what was kept, None where nothing was."""
+        try:
+            return self._service.get(f"/v1/models/{model}/versions/{digest}/noise")
+        except Refused as refused:
+            if refused.problem.get("status") == HTTPStatus.NOT_FOUND:
+                return None
+            raise

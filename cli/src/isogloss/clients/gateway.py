@@ -1,5 +1,6 @@
 """The gateway's public route: one prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,17 @@ class Gateway:
     url: str
     host: str | None = None
     remedy: str = FixedWay.remedy
+
+
+def ask_all(gateway: Gateway, texts: Sequence[str]) -> None:
+    """Send each text once, one after the other."""
+    service = Service("the gateway", FixedWay(gateway.url, None, gateway.remedy))
+    headers = {"Host": gateway.host} if gateway.host else {}
+    try:
+        for text in texts:
+            service.send("POST", "/predict", json={"text": text}, headers=headers)
+    finally:
+        service.close()
 
 
 def predict(gateway: Gateway, text: str) -> dict[str, Any]:

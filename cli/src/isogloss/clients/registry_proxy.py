@@ -71,6 +71,10 @@ class RegistryProxy:
         """Return a model's ledger entries, oldest first."""
         return list(self._service.get(f"/v1/models/{model}/history")["entries"])
 
+    def plan(self, model: str, power: float, share: float) -> Any:
+        """Return what the Gates of a Rollout will need, at a canary's share of the requests."""
+        return self._service.get(f"/v1/models/{model}/plan?power={power}&share={share}")
+
     def replay(self, model: str, rollout: str | None) -> list[Any]:
         """Have the recorded Verdicts of a Rollout's steps judged again."""
         asked = f"?rollout={rollout}" if rollout else ""

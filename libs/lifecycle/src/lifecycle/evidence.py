@@ -68,6 +68,7 @@ class Measurement:
       missing pairs are bad; under 100 % also "mirrored", the gateway's own count of requests,
       where it is known
     - `labelled`: {"n", "wins", "losses"}: wins are rows only the Candidate had right
+    - `noise`: {"n", "differing"}: texts that the Baseline was asked twice, and answered otherwise
     - `live_latency`: as `latency_pair`, of a shadow's pairs
     - `outcomes`: of a shadow {"n", "wins", "losses"}, wins are requests only the Baseline failed;
       of a canary {"n", "errors", "baseline_n", "baseline_errors"}

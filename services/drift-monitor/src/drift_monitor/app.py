@@ -25,6 +25,7 @@ from drift_monitor.routes import router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
 from drift_monitor.standards import Standards
+from drift_monitor.traffic_routes import router as traffic_router
 from drift_monitor.watch_quality import Promise, known
 from drift_monitor.windows import Times
 from drift_monitor.wiring import Parts
@@ -99,6 +100,7 @@ def create_app(
     install_pages(app, health, metrics.registry)
     app.include_router(router)
     app.include_router(quality_router)
+    app.include_router(traffic_router)
     app.add_middleware(BodyLimit, limit_of=_body_limit)
     return app
 

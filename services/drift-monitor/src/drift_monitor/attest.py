@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drift_monitor.noise import Noise
 from drift_monitor.pairings import ALL_REQUESTS, Pairing
 from drift_monitor.tallies import Tallies, Tally
 from drift_monitor.windows import ALL
@@ -17,13 +18,23 @@ class SubjectsRefused(Exception):
     """The Evidence asked for speaks of other versions than the pairing; the text says which."""
 
 
-def shadow_evidence(
-    pairing: Pairing, tallies: Tallies, subjects: Subjects, now: float, expires_at: float
-) -> Evidence:
+@dataclass(frozen=True)
+class Known:
+    """What is known of a pairing: its counts, and how often its Baseline disagrees with itself
+    (None: no A/A run was made).
+    """
+
+    pairing: Pairing
+    tallies: Tallies
+    noise: Noise | None
+
+
+def shadow_evidence(known: Known, subjects: Subjects, now: float, expires_at: float) -> Evidence:
     """State what was counted since the mirror began, on slice all and each other Slice.
 
     Raises SubjectsRefused unless `subjects` names the pairing's own versions.
     """
+    pairing, tallies = known.pairing, known.tallies
     for name, mine, theirs in (
         ("model", pairing.candidate, subjects.model),
         ("baseline", pairing.baseline, subjects.baseline),
@@ -37,12 +48,20 @@ def shadow_evidence(
         kind=EvidenceKind.SHADOW,
         model=pairing.model,
         subjects=subjects,
-        measurements=tuple(statement.measurements()),
+        measurements=(*statement.measurements(), *_noise(known)),
         producer=PRODUCER,
         produced_at=now,
         expires_at=expires_at,
         details={"rollout": pairing.rollout, "coverage": tallies.all.coverage},
     )
+
+
+def _noise(known: Known) -> Iterator[Measurement]:
+    noise = known.noise
+    if noise:
+        counts = {"n": noise.n, "differing": noise.differing}
+        at = noise.measured_at
+        yield Measurement("noise", ALL, noise.n, counts, f"{PRODUCER}/noise", at, at)
 
 
 @dataclass(frozen=True)

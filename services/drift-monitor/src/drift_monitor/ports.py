@@ -14,6 +14,7 @@ from drift_monitor.findings import Finding
 from drift_monitor.labelling import Candidate, Drawn
 from drift_monitor.mirrored import Span
 from drift_monitor.monitors import Monitor
+from drift_monitor.noise import Noise, Repeats
 from drift_monitor.pairings import Pairing
 from drift_monitor.tallies import Tallies
 from drift_monitor.windows import Window
@@ -151,6 +152,12 @@ class Answers(Protocol):
     def count(self, version: Version) -> int:
         """Return how many answers of a version are kept."""
 
+    def repeats(self, model: str, digest: str, since: float) -> Repeats:
+        """Count a version's answered texts from `since` on, and those answered twice."""
+
+    def labels_since(self, since: float) -> int:
+        """Return how many labels came from `since` on, for all models."""
+
     def forget_unmirrored(self, pairing: Pairing, received_before: float) -> None:
         """Drop the Baseline's answers to requests that the Candidate never told of."""
 
@@ -169,6 +176,12 @@ class Registered(Protocol):
 
     def versions(self, model: str | None = None) -> list[Version]:
         """Return the versions of a model, or all."""
+
+    def put_noise(self, noise: Noise) -> None:
+        """Keep what the last A/A run of a version measured."""
+
+    def noise(self, model: str, digest: str) -> Noise | None:
+        """Return it, None where there was none."""
 
 
 class Drift(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from drift_monitor.attest import SubjectsRefused, shadow_evidence
+from drift_monitor.attest import Known, SubjectsRefused, shadow_evidence
 from drift_monitor.batches import MAX_BYTES, BatchRefused
 from drift_monitor.detectors import NAIVE_COSINE_LIMIT
 from drift_monitor.intake import Taken
@@ -20,7 +20,6 @@ from drift_monitor.schemas import (
     pairing_page,
     signal_page,
 )
-from drift_monitor.tallies import Tallies
 from drift_monitor.wiring import (
     RETRY_AFTER,
     ModelName,
@@ -90,13 +89,15 @@ async def put_pairing(
         await write(parts, store_it)
     except PairingConflict as conflict:
         raise Problem(409, "pairing-conflict", "Paired otherwise", str(conflict)) from conflict
-    return pairing_page(*await _tally(parts, model, rollout))
+    known = await _tally(parts, model, rollout)
+    return pairing_page(known.pairing, known.tallies)
 
 
 @router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[role("viewer")])
 async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
     """Show a pairing's counts so far."""
-    return pairing_page(*await _tally(parts, model, rollout))
+    known = await _tally(parts, model, rollout)
+    return pairing_page(known.pairing, known.tallies)
 
 
 @router.post(
@@ -108,14 +109,14 @@ async def sign_evidence(
 ) -> dict[str, Any]:
     """Sign the counts so far as shadow Evidence."""
     mirror = wish.mirror.to_count() if wish.mirror else None
-    pairing, tallies = await _tally(parts, model, rollout, mirror)
+    known = await _tally(parts, model, rollout, mirror)
     subjects = wish.subjects.to_subjects()
     try:
-        evidence = shadow_evidence(pairing, tallies, subjects, parts.clock(), wish.expires_at)
+        evidence = shadow_evidence(known, subjects, parts.clock(), wish.expires_at)
     except SubjectsRefused as refused:
         raise Problem(409, "other-subjects", "Other subjects", str(refused)) from refused
-    if mirror and mirror.percent < pairing.mirror_percent:
-        partial = replace(pairing, mirror_percent=mirror.percent)
+    if mirror and mirror.percent < known.pairing.mirror_percent:
+        partial = replace(known.pairing, mirror_percent=mirror.percent)
         await write(parts, lambda transaction: transaction.registered.put([partial]))
     return parts.signer.sign(PAYLOAD_TYPE, evidence.to_bytes())
 
@@ -158,16 +159,17 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
 
 async def _tally(
     parts: Parts, model: str, rollout: str, mirror: MirrorCount | None = None
-) -> tuple[Pairing, Tallies]:
+) -> Known:
     settled = parts.settled_before()
 
-    def tallied(transaction: Transaction) -> tuple[Pairing, Tallies] | None:
+    def tallied(transaction: Transaction) -> Known | None:
         known = transaction.registered.pairings(model)
         pairing = next((p for p in known if p.rollout == rollout), None)
         if pairing is None:
             return None
-        span = span_of(pairing, mirror, settled)
-        return pairing, transaction.answers.tally(pairing, span)
+        tallies = transaction.answers.tally(pairing, span_of(pairing, mirror, settled))
+        noise = transaction.registered.noise(model, pairing.baseline)
+        return Known(pairing, tallies, noise)
 
     found = await read(parts, tallied)
     if found is None:

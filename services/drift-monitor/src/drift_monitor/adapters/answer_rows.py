@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, s
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into
 from drift_monitor.mirrored import Span
+from drift_monitor.noise import Repeats
 from drift_monitor.pairings import ALL_REQUESTS, Pairing
 from drift_monitor.ports import Answer, Version
 from drift_monitor.tallies import Cell, Tallies, add_up
 
 _NOBODY = -1
 """The row of a version that has not answered anything yet."""
+_SECOND = 2
 
 
 class AnswerRows:
@@ -61,6 +63,28 @@ class AnswerRows:
     def count(self, version: Version) -> int:
         """Return how many answers of a version are kept."""
         query = select(func.count()).where(ANSWERS.c.version == version.row)
+        return int(self._connection.execute(query).scalar_one())
+
+    def repeats(self, model: str, digest: str, since: float) -> Repeats:
+        """Count a version's answered texts, and those answered twice."""
+        version = self._version(model, digest)
+        if version is None:
+            return Repeats(0, 0, 0, 0)
+        copies = _copies(version.row, since)
+        again = copies.alias("again")
+        same = and_(again.c.fingerprint == copies.c.fingerprint, again.c.copy == _SECOND)
+        first = copies.c.copy == 1
+        query = select(
+            func.count(),
+            func.coalesce(func.sum(_flag(first)), 0),
+            func.coalesce(func.sum(_flag(and_(first, again.c.label.is_not(None)))), 0),
+            func.coalesce(func.sum(_flag(and_(first, again.c.label != copies.c.label))), 0),
+        ).select_from(copies.outerjoin(again, same))
+        return Repeats(*(int(count) for count in self._connection.execute(query).one()))
+
+    def labels_since(self, since: float) -> int:
+        """Return how many labels came from `since` on."""
+        query = select(func.count()).select_from(LABELS).where(LABELS.c.received_at >= since)
         return int(self._connection.execute(query).scalar_one())
 
     def forget_unmirrored(self, pairing: Pairing, received_before: float) -> None:
@@ -144,6 +168,17 @@ def _first_of_each_text(versions: tuple[int, int], span: Span) -> Any:
     if not span.partial:
         counts = or_(counts, rows.c.received_at < span.settled_before)
     return select(rows, copies).where(counts).subquery("ours")
+
+
+def _copies(version: int, since: float) -> Any:
+    """Number the answers to each text that can be told from others."""
+    known = and_(ANSWERS.c.outcome == "ok", ANSWERS.c.fingerprint != "")
+    order = (ANSWERS.c.time, ANSWERS.c.request_id)
+    copy = func.row_number().over(partition_by=ANSWERS.c.fingerprint, order_by=order)
+    query = select(ANSWERS.c.fingerprint, ANSWERS.c.label, copy.label("copy")).where(
+        ANSWERS.c.version == version, ANSWERS.c.received_at >= since, known
+    )
+    return query.cte("copies")
 
 
 def _report(candidate: int, request: Any) -> Any:

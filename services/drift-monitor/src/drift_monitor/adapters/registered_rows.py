@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert, select, update
 
-from drift_monitor.adapters.tables import BATCHES, LEASES, MARKS, PAIRINGS, VERSIONS
+from drift_monitor.adapters.tables import BATCHES, LEASES, MARKS, NOISE, PAIRINGS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into, put
+from drift_monitor.noise import Noise
 from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Version
 
@@ -90,3 +91,13 @@ class RegisteredRows:
             Version(row.row, row.model, row.digest, tuple(json.loads(row.labels)))
             for row in self._connection.execute(query)
         ]
+
+    def put_noise(self, noise: Noise) -> None:
+        """Keep what the last A/A run of a version measured."""
+        put(self._connection, NOISE, vars(noise))
+
+    def noise(self, model: str, digest: str) -> Noise | None:
+        """Return it, None where there was none."""
+        query = select(NOISE).where(NOISE.c.model == model, NOISE.c.version == digest)
+        row = self._connection.execute(query).mappings().first()
+        return Noise(**row) if row else None

@@ -75,6 +75,15 @@ ANSWERS = Table(
     Column("slices", String, nullable=False),  # JSON list
     sqlite_with_rowid=False,
 )
+NOISE = Table(
+    "noise",
+    METADATA,
+    Column("model", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("differing", Integer, nullable=False),
+    Column("measured_at", Float, nullable=False),
+)
 LABELS = Table(
     "labels",
     METADATA,

@@ -109,6 +109,7 @@ _READERS: Mapping[str, Callable[[Measurement], int]] = {
     "footprint": _read_footprint,
     "pairs": _read_pairs,
     "labelled": _read_labelled,
+    "noise": _read_parts("differing"),
     "requests": _read_parts("errors"),
     "slow": _read_slow,
     "live_latency": _read_latency_pair,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from lifecycle.digests import NO_CONTENT
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement
 from lifecycle.gates import Bounds, Observation, decide
-from lifecycle.policies import Gate, NonInferior, Rule
+from lifecycle.policies import AtMost, Gate, NonInferior, Rule
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
 from lifecycle.weighing import weigh
+from stats.confidence_sequences import beta_binomial_bounds
 from stats.counts import is_counted
 from stats.measures import MEASURES
 
@@ -48,7 +49,9 @@ def judge_gate(gate: Gate, evidence: Evidence | NoEvidence) -> Verdict:
             return decide(gate, {}, None)
         return conclude([Reason(gate.name, Outcome.INCONCLUSIVE, evidence.why)])
     verdict = decide(gate, weigh_gate(gate, evidence), _observe(evidence))
-    return conclude([*verdict.reasons, *_uncounted(gate, evidence), *_other_limits(gate, evidence)])
+    doubts = (_uncounted, _under_the_noise, _other_limits)
+    told = (reason for doubt in doubts for reason in doubt(gate, evidence))
+    return conclude([*verdict.reasons, *told])
 
 
 def weigh_gate(gate: Gate, evidence: Evidence) -> Mapping[Rule, Bounds]:
@@ -69,6 +72,8 @@ def _bounds(rule: Rule, gate: Gate, evidence: Evidence, alpha: float) -> Bounds 
     measurement = evidence.measurement(measure.counts, rule.slice)
     if measurement is None or (rule.measure in _SLOW and _slow_over(measurement, gate)):
         return None
+    if _floor_over(rule, gate, evidence) is not None:
+        return None
     return measure.bounds(measurement.counts, _centre(rule), alpha)
 
 
@@ -83,6 +88,34 @@ def _uncounted(gate: Gate, evidence: Evidence) -> list[Reason]:
         "let the rollout-controller read the gateway's statistics"
     )
     return [Reason(gate.name, Outcome.INCONCLUSIVE, text)]
+
+
+def _under_the_noise(gate: Gate, evidence: Evidence) -> list[Reason]:
+    """A limit that the Baseline breaks against itself says nothing of a Candidate."""
+    floors = ((rule, _floor_over(rule, gate, evidence)) for rule in gate.rules)
+    return [
+        Reason(
+            gate.name,
+            Outcome.INCONCLUSIVE,
+            f"{rule.measure} on slice {rule.slice}: its limit lies under the noise floor: asked "
+            f"twice the Baseline differs from itself in {floor.point:.4g} [{floor.lower:.4g}, "
+            f"{floor.upper:.4g}] of {floor.n:,} texts; set a limit above that",
+        )
+        for rule, floor in floors
+        if floor is not None
+    ]
+
+
+def _floor_over(rule: Rule, gate: Gate, evidence: Evidence) -> Bounds | None:
+    """Return how often the Baseline differs from itself, where that is shown to be over the
+    limit.
+    """
+    noise = evidence.measurement("noise")
+    if rule.measure != "disagreement" or noise is None or not isinstance(rule.limit, AtMost):
+        return None
+    counts = (noise.counts["differing"], noise.counts["n"])
+    floor = beta_binomial_bounds(*counts, rule.limit.value, gate.alpha)
+    return floor if floor.lower > rule.limit.value else None
 
 
 def _slow_over(measurement: Measurement, gate: Gate) -> float | None:

@@ -12,11 +12,19 @@ from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.ledger import LedgerEntry, read_anchor
 from lifecycle.transitions import Transition, require_version
 from registry_proxy.ledger.approve import ApprovalRequest, approve
+from registry_proxy.ledger.plan import Chances, plan
 from registry_proxy.ledger.ports import Ledger
 from registry_proxy.ledger.promote import promote
 from registry_proxy.ledger.registry import Registry, Unknown
 from registry_proxy.ledger.replay import replay
-from registry_proxy.ledger.schemas import AnchorText, ApprovalBody, TransitionBody, WaiverBody
+from registry_proxy.ledger.schemas import (
+    AnchorText,
+    ApprovalBody,
+    Power,
+    Share,
+    TransitionBody,
+    WaiverBody,
+)
 from registry_proxy.ledger.set_policy import set_policy
 from registry_proxy.ledger.settle import Asked
 from registry_proxy.ledger.submit_evidence import submit_evidence
@@ -34,6 +42,7 @@ def ledger_routes(registry: Registry, callers: Callers) -> APIRouter:
     """Return every route of the ledger but the Rollouts'."""
     router = APIRouter()
     _add_reads(router, registry, callers)
+    _add_forecast_and_replay(router, registry, callers)
     _add_audit(router, registry, callers)
     _add_policy_and_moves(router, registry, callers)
     _add_evidence_and_waivers(router, registry, callers)
@@ -79,6 +88,21 @@ def _add_reads(router: APIRouter, registry: Registry, callers: Callers) -> None:
         return Response(content, media_type="application/json")
 
 
+def _add_forecast_and_replay(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    viewer = [Depends(caller_dependency(callers, "viewer"))]
+
+    @router.get("/v1/models/{m}/plan", dependencies=viewer)
+    def forecast(m: ModelName, power: Power = 0.8, share: Share = 0.1) -> dict[str, Any]:
+        policy = registry.policy(registry.model(m))
+        if policy is None:
+            raise Unknown(f"{m} has no gate policy; put one")
+        return plan(policy, Chances(power, share)).to_dict()
+
+    @router.get("/v1/models/{m}/replay", dependencies=viewer)
+    def judged_again(m: ModelName, rollout: str | None = None) -> dict[str, Any]:
+        return {"steps": [step.to_dict() for step in replay(registry, m, rollout)]}
+
+
 def _add_audit(router: APIRouter, registry: Registry, callers: Callers) -> None:
     viewer = [Depends(caller_dependency(callers, "viewer"))]
     ledger = registry.ledger
@@ -87,10 +111,6 @@ def _add_audit(router: APIRouter, registry: Registry, callers: Callers) -> None:
     def history(m: ModelName) -> dict[str, Any]:
         registry.model(m)
         return {"entries": [entry.to_dict() for entry in _entries(ledger, m)]}
-
-    @router.get("/v1/models/{m}/replay", dependencies=viewer)
-    def judged_again(m: ModelName, rollout: str | None = None) -> dict[str, Any]:
-        return {"steps": [step.to_dict() for step in replay(registry, m, rollout)]}
 
     @router.get("/v1/ledger", dependencies=viewer)
     def export() -> StreamingResponse:

@@ -14,6 +14,11 @@ Sequence = StrictInt
 AnchorText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}:sha256:[0-9a-f]{64}$")]
 """The number and the hash of an entry that was seen before."""
 
+Power = Annotated[float, Field(ge=0.5, le=0.99)]
+"""How surely a forecast's rows are to be enough."""
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""A canary's share of the requests."""
+
 
 class WaiverBody(Body):
     """POST waivers."""
