@@ -4,17 +4,36 @@ Also what went wrong is kept: a request that the Candidate failed is a bad pair,
 turned away was not lost.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from drift_monitor.batches import EventBatch
-from drift_monitor.ports import Answer
 from drift_monitor.windows import ALL, slices_of
 from stats.quantiles import latency_buckets
 
 _NUMBER = "#"
 """Between a request's id and the number of one of its several texts."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of a version that a pairing may count: one text of a `request`, the `first` of it or
+    a further one, or a request that was not answered. `label` is empty without an answer,
+    `fingerprint` where unknown; `latency_bucket` is a place among
+    `stats.quantiles.latency_buckets`.
+    """
+
+    request_id: str
+    request: str
+    first: bool
+    outcome: str
+    label: str
+    time: float
+    fingerprint: str
+    latency_bucket: int
+    slices: tuple[str, ...]
 
 
 def answers_of(batch: EventBatch) -> list[Answer]:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from drift_monitor.answers import Answer
 from drift_monitor.buckets import Bucket
 from drift_monitor.findings import Finding
 from drift_monitor.labelling import Candidate, Drawn
@@ -43,25 +44,6 @@ class Record:
     seq: int
     received_at: float
     body: bytes
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One row of a version that a pairing may count: one text of a `request`, the `first` of it or
-    a further one, or a request that was not answered. `label` is empty without an answer,
-    `fingerprint` where unknown; `latency_bucket` is a place among
-    `stats.quantiles.latency_buckets`.
-    """
-
-    request_id: str
-    request: str
-    first: bool
-    outcome: str
-    label: str
-    time: float
-    fingerprint: str
-    latency_bucket: int
-    slices: tuple[str, ...]
 
 
 @dataclass(frozen=True)

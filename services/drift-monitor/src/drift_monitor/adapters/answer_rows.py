@@ -8,10 +8,11 @@ from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, s
 
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into
+from drift_monitor.answers import Answer
 from drift_monitor.mirrored import Span
 from drift_monitor.noise import Repeats
 from drift_monitor.pairings import ALL_REQUESTS, Pairing
-from drift_monitor.ports import Answer, Version
+from drift_monitor.ports import Version
 from drift_monitor.tallies import Cell, Tallies, add_up
 
 _NOBODY = -1
