@@ -77,7 +77,7 @@ types: setup ## mypy, strict on every src
 
 check: lint types test ## all that a change must pass
 
-bench-rollouts: setup ## how often the rule for rates is wrong, and how soon it is right
+bench-rollouts: setup ## how often the rules of live traffic are wrong, and how soon they are right
 	@$(BIN)/python benchmarks/rollouts.py $(ARGS)
 
 bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)

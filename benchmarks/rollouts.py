@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, not a package
-"""How often the rule for rates is wrong, and how soon it is right: `make bench-rollouts`.
+"""How often the rules of live traffic are wrong, and how soon right: `make bench-rollouts`.
 
 Rollouts are simulated with pairs of a known true rate and judged by the code that judges real
 ones, looked at every so many requests, as a Rollout is. Beside it, on the same pairs, the two rules
@@ -14,6 +14,7 @@ from math import inf, log, sqrt
 
 import numpy as np
 from bars import Bar, Report, tell
+from live_rules import measure_accuracy, measure_errors_apart, measure_latency, measure_slices
 
 from stats.confidence_sequences import PRIOR_STRENGTH, beta_binomial_log_e
 
@@ -109,7 +110,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000, help="simulated Rollouts a row")
     runs = parser.parse_args().runs
     report = Report("rollouts", "make bench-rollouts", {"numpy": np.__version__}, time.time())
-    sys.exit(not report.write([*measure_errors(report, runs), *measure_pairs(report, runs)]))
+    bars = [*measure_errors(report, runs), *measure_pairs(report, runs)]
+    for measure in (measure_accuracy, measure_errors_apart, measure_latency, measure_slices):
+        bars += measure(report, runs)
+    sys.exit(not report.write(report.merged(bars)))
 
 
 if __name__ == "__main__":

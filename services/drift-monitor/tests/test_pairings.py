@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from drift_monitor.attest import Known, SubjectsRefused, shadow_evidence
-from drift_monitor.mirrored import MirrorCount, Span, span_of
+from drift_monitor.mirrored import MirrorCount, Settled, Span, span_of
 from drift_monitor.noise import Noise
 from drift_monitor.pairings import Pairing, PairingConflict, register
 from drift_monitor.tallies import Tallies, Tally
@@ -11,6 +11,7 @@ from lifecycle.evidence import EvidenceKind, Subjects
 
 BASELINE = "sha256:" + "b" * 64
 CANDIDATE = "sha256:" + "c" * 64
+LAG = 5.0
 PAIRING = Pairing("sentiment", "r1", BASELINE, CANDIDATE, since=1000.0)
 
 
@@ -36,7 +37,7 @@ def paired(kit, traffic):
 
         def tallies(self, pairing=PAIRING, settled_before=2000.0, mirror=None):
             with kit.store.read() as transaction:
-                span = span_of(pairing, mirror, settled_before)
+                span = span_of(pairing, mirror, Settled(settled_before, LAG))
                 return transaction.answers.tally(pairing, span)
 
         def all(self, **options):
@@ -70,6 +71,13 @@ def test_a_baseline_answer_without_the_candidates_is_missing_only_after_the_lag(
 def test_a_candidates_error_is_a_missing_answer(paired):
     paired.send(BASELINE, [0, 1])
     paired.send(CANDIDATE, [0, 1], outcome=["ok", "overloaded"])
+
+    assert (paired.all().paired, paired.all().missing) == (1, 1)
+
+
+def test_an_answer_that_came_too_late_is_missing_however_late_it_is_told(paired):
+    paired.send(BASELINE, [0, 0], time=[1000.0, 1000.0])
+    paired.send(CANDIDATE, [0, 0], time=[1000.0 + LAG, 1000.1 + LAG])
 
     assert (paired.all().paired, paired.all().missing) == (1, 1)
 
@@ -242,8 +250,8 @@ def test_a_request_of_several_texts_is_mirrored_once(paired):
 
 
 def test_an_uncounted_partial_mirror_tells_what_is_missing_to_nobody():
-    uncounted = span_of(PARTIAL, None, settled_before=2000.0)
-    too_late = span_of(PARTIAL, mirror((1990.0, 5)), settled_before=1980.0)
+    uncounted = span_of(PARTIAL, None, Settled(2000.0, LAG))
+    too_late = span_of(PARTIAL, mirror((1990.0, 5)), Settled(1980.0, LAG))
 
     for span in (uncounted, too_late):
         assert (span.partial, span.mirrored) == (True, None)
@@ -254,7 +262,7 @@ def test_a_mirror_that_was_partial_for_a_while_stays_so():
 
     assert (lowered.mirror_percent, lowered.since) == (20, PAIRING.since)
     assert register(PAIRING, [lowered]) == (lowered,)
-    assert span_of(lowered, mirror((1500.0, 9), percent=100), 2000.0).mirrored == 9
+    assert span_of(lowered, mirror((1500.0, 9), percent=100), Settled(2000.0, LAG)).mirrored == 9
 
 
 def test_unmirrored_answers_are_not_kept_for_long(kit, paired):
@@ -307,7 +315,9 @@ SUBJECTS = Subjects(CANDIDATE, BASELINE, "none", "none", "sha256:" + "d" * 64, "
 
 def counted(*slices, whole=None, span=None):
     whole = whole or Tally("all", 30, 28, 4, 9, 2, 2, reported=29, spared=1, failed=2)
-    return Tallies(span or Span(1000.0, None, 1090.0), whole, slices, ({3: 27, 200: 1}, {2: 28}))
+    return Tallies(
+        span or Span(1000.0, None, 1090.0, LAG), whole, slices, ({3: 27, 200: 1}, {2: 28})
+    )
 
 
 def test_shadow_evidence_holds_counts_per_slice_and_its_interval():
@@ -330,7 +340,7 @@ def test_shadow_evidence_holds_counts_per_slice_and_its_interval():
 
 @pytest.mark.parametrize("mirrored", [None, 30])
 def test_evidence_of_a_partial_mirror_says_whether_it_was_counted(mirrored):
-    span = Span(1010.0, 1080.0, 1090.0, partial=True, mirrored=mirrored)
+    span = Span(1010.0, 1080.0, 1090.0, LAG, partial=True, mirrored=mirrored)
     tallies = counted(Tally("long", 10, 8), span=span)
 
     evidence = shadow_evidence(

@@ -13,7 +13,7 @@ from drift_monitor.count import Rules, close_windows, count_records
 from drift_monitor.intake import Intake
 from drift_monitor.judge import Judging, judge_windows
 from drift_monitor.metrics import Metrics
-from drift_monitor.mirrored import span_of
+from drift_monitor.mirrored import Settled, span_of
 from drift_monitor.ports import Journal, Store, StoreUnavailable
 from drift_monitor.shelf import Shelf
 from drift_monitor.watch_quality import Promise, assess, close_cohorts
@@ -96,7 +96,8 @@ class Testing:
             await asyncio.to_thread(self._decide, now, counted_until, metrics)
         await asyncio.to_thread(self._show_monitors, metrics)
         if self._ticks % _TICKS_BETWEEN_TALLIES == 0:
-            settled = counted_until - self._times.pair_lag_seconds
+            lag = self._times.pair_lag_seconds
+            settled = Settled(counted_until - lag, lag)
             await asyncio.to_thread(self._show_pairings, settled, metrics)
             await asyncio.to_thread(self._show_quality, now, metrics)
         if decides and self._ticks % _TICKS_BETWEEN_FORGETTING == 0:
@@ -127,7 +128,7 @@ class Testing:
     def _may_go_on(self) -> bool:
         return not self._stopped
 
-    def _show_pairings(self, settled: float, metrics: Metrics) -> None:
+    def _show_pairings(self, settled: Settled, metrics: Metrics) -> None:
         with self._store.read() as transaction:
             for pairing in transaction.registered.pairings():
                 if pairing.until is None:

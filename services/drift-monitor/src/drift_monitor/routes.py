@@ -160,7 +160,7 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
 async def _tally(
     parts: Parts, model: str, rollout: str, mirror: MirrorCount | None = None
 ) -> Known:
-    settled = parts.settled_before()
+    settled = parts.settled()
 
     def tallied(transaction: Transaction) -> Known | None:
         known = transaction.registered.pairings(model)

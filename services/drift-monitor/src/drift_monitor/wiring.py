@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 
 from drift_monitor.intake import Intake
 from drift_monitor.metrics import Metrics
+from drift_monitor.mirrored import Settled
 from drift_monitor.ports import Store, StoreUnavailable, Transaction
 from drift_monitor.shelf import Shelf
 from drift_monitor.watch_quality import Promise
@@ -35,9 +36,10 @@ class Parts:
     times: Times
     promise: Promise
 
-    def settled_before(self) -> float:
+    def settled(self) -> Settled:
         """Return the arrival time from which on an answer may still be waiting for its pair."""
-        return self.intake.counted_until(self.clock()) - self.times.pair_lag_seconds
+        lag = self.times.pair_lag_seconds
+        return Settled(self.intake.counted_until(self.clock()) - lag, lag)
 
 
 def _parts(request: Request) -> Parts:

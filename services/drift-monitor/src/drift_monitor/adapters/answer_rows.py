@@ -113,7 +113,8 @@ def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Sele
     # A label that no answer can have says nothing about who is right.
     labelled = and_(LABELS.c.request_id == ours.c.request_id, LABELS.c.label.in_(labels))
     answered = ours.c.outcome == "ok"
-    paired = and_(answered, theirs.c.outcome == "ok")
+    in_time = theirs.c.time <= ours.c.time + span.late_after
+    paired = and_(answered, theirs.c.outcome == "ok", in_time)
     timed = and_(ours.c.first, paired)
     looks = (
         ours.c.slices,
