@@ -111,6 +111,20 @@ def test_a_drift_finding_exits_1_and_is_said(in_home, server):
     assert "finding: longer words" in said
 
 
+def test_requests_to_label_are_listed(in_home, server):
+    item = {"request_id": "r1", "time": 0, "stratum": "short, sure", "probability": 0.1}
+    items = [item | {"slices": ["all", "domain=film"], "label": None}]
+    listed = {"version": "sha256:b", "labelled": 0, "items": items}
+    server.answers["GET", "/v1/models/sentiment/labelling"] = (200, {}, listed)
+
+    code, out, said = in_home("drift", "labels", "sentiment")
+
+    assert code == 0
+    assert "r1" in out
+    assert "domain=film" in out
+    assert "0 of 1 are labelled" in said
+
+
 def test_one_prediction_names_the_version_that_answered(in_home, server):
     headers = {"x-model-version": VERSION["digest"], "x-request-id": "r1"}
     server.answers["POST", "/predict"] = (200, headers, {"prediction": "positive", "scores": {}})

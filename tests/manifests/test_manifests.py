@@ -113,7 +113,15 @@ def test_a_job_says_in_capitals_what_must_be_filled_in(objects):
     jobs = {name: each for name, each in objects if name.startswith("jobs/")}
     assert set(jobs) == {
         f"jobs/{job}.yaml"
-        for job in ("check-data", "train", "register", "evaluate", "evaluate-first", "verify")
+        for job in (
+            "check-data",
+            "train",
+            "register",
+            "report",
+            "evaluate",
+            "evaluate-first",
+            "verify",
+        )
     }
     words = {name: sorted({*words_in(each)}) for name, each in jobs.items()}
     assert {name: found for name, found in words.items() if found} == {

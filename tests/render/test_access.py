@@ -74,6 +74,7 @@ CALLS = {
     ("test", "registry-proxy", 8100),
     ("rollout-controller", "drift-monitor", 8200),
     ("predictor", "drift-monitor", 8200),
+    ("trainer", "drift-monitor", 8200),
     ("test", "drift-monitor", 8200),
     ("test", "rollout-controller", 8300),
     ("registry-proxy", "mlflow", 5000),

@@ -153,6 +153,19 @@ def test_several_registry_proxies_keep_nothing_in_their_pods(chart, everything):
     assert password == {"name": "my-database", "key": "password"}
 
 
+def test_several_drift_monitors_keep_only_their_journals_in_their_pods(chart, everything):
+    deployment = chart.of_kind(everything, "Deployment")["isogloss-drift-monitor"]["spec"]
+    pod = deployment["template"]["spec"]
+    told = {each["name"]: each for each in pod["containers"][0]["env"]}
+
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert {"name": "data", "emptyDir": {}} in pod["volumes"]
+    assert "isogloss-drift-monitor" in chart.of_kind(everything, "PodDisruptionBudget")
+    password = told["ISOGLOSS_DRIFT_MONITOR_DATABASE_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert password == {"name": "my-database", "key": "password"}
+
+
 def test_keys_of_ones_own_are_told_to_the_job_that_makes_the_others(chart):
     documents = chart.rendered("isogloss", "defaults-values.yaml", "--set=jobs.existingSecret=mine")
     job = chart.pods(documents)["isogloss-keys"]["containers"][0]
@@ -315,10 +328,12 @@ def test_apis_of_the_services_get_routes_to_their_v1_only(chart, everything):
 def test_jobs_are_started_from_suspended_templates(chart):
     documents = chart.rendered("isogloss", "defaults-values.yaml")
     templates = chart.of_kind(documents, "CronJob")
-    names = ("check-data", "train", "register", "evaluate", "evaluate-first")
+    names = ("check-data", "train", "register", "report", "evaluate", "evaluate-first")
     assert templates.keys() == {f"isogloss-{name}" for name in names}
+    assert [name for name, each in templates.items() if not each["spec"]["suspend"]] == [
+        "isogloss-report"  # the only one that also runs by itself
+    ]
     for template in templates.values():
-        assert template["spec"]["suspend"] is True
         assert template["spec"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] > 0
         assert template["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 0
 

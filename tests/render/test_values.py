@@ -78,6 +78,7 @@ def test_a_wrong_value_is_refused_by_name(chart, setting, named):
             ["postgresql.enabled=true,registryProxy.database.url=postgresql://db/ledger"],
             "leave registryProxy.database.url empty",
         ),
+        (["driftMonitor.replicas=2"], "set driftMonitor.database.url"),
         (["mlflow.enabled=false"], "set mlflow.url to the address of yours"),
         (["mlflow.url=http://mlflow"], "Set mlflow.enabled=false to use yours"),
         (["gateway.name="], "set gateway.name and gateway.namespace"),

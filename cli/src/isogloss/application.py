@@ -9,6 +9,7 @@ from isogloss.commands import (
     artifacts,
     audit,
     demo,
+    drift,
     drills,
     local,
     models,
@@ -55,6 +56,7 @@ application.add_typer(policies.commands, name="policy")
 rollout_plans.add_to(rollouts.commands)
 application.add_typer(rollouts.commands, name="rollout")
 application.add_typer(projects.data_commands, name="data")
+drift.add_to(traffic.drift_commands)
 application.add_typer(traffic.drift_commands, name="drift")
 application.add_typer(traffic.feedback_commands, name="feedback")
 application.add_typer(artifacts.commands, name="artifacts")

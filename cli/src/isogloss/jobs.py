@@ -55,6 +55,7 @@ def start_job(home: Home, arguments: Sequence[str], *, niceness: int = 0) -> Job
         "ISOGLOSS_TRAINING_JOBS_HOME": str(home.root.resolve()),
         "ISOGLOSS_TRAINING_JOBS_TRACKING_URI": addresses.url("mlflow"),
         "ISOGLOSS_TRAINING_JOBS_REGISTRY_URL": addresses.url("registry-proxy"),
+        "ISOGLOSS_TRAINING_JOBS_MONITOR_URL": addresses.url("drift-monitor"),
     }
     # Two jobs of one kind may run at once, so each gets a name of its own.
     name = f"job-{arguments[0]}-{secrets.token_hex(3)}"

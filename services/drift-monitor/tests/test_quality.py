@@ -1,5 +1,7 @@
 """What is known of a version's accuracy, and whether harm can be ruled out."""
 
+from dataclasses import replace
+
 import pytest
 
 from drift_monitor.quality import Quality
@@ -26,6 +28,12 @@ def quality(estimated=FINE, novelty=0.01, measured=None, *, degraded=False):
 )
 def test_harm_is_ruled_out_by_labels_or_else_by_a_trusted_estimate(known, may_be_harmed):
     assert known.may_be_harmed is may_be_harmed
+
+
+def test_labels_of_an_earlier_time_rule_nothing_out():
+    labelled_before = replace(quality(novelty=0.08, measured=FINE), start=50.0, measured_until=40.0)
+    assert labelled_before.may_be_harmed
+    assert not replace(labelled_before, measured_until=60.0).may_be_harmed
 
 
 def test_an_estimate_on_novel_texts_is_not_trusted():

@@ -76,6 +76,18 @@ class Registry(Protocol):
         ...
 
 
+class Monitor(Protocol):
+    """The drift-monitor, as the report uses it."""
+
+    def facts(self, model: str, days: float, until: float | None) -> Mapping[str, Any]:
+        """Return all that a report on the days before `until` (now) is made from."""
+        ...
+
+    def keep_report(self, model: str, until: float, report: Mapping[str, str]) -> None:
+        """Hand a report in: its summary, its facts as JSON, its page."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a version makes of one text: its label, and the score of every label."""

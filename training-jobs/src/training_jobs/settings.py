@@ -24,6 +24,9 @@ class TrainingSettings(ServiceSettings, env_prefix="ISOGLOSS_TRAINING_JOBS_"):
     registry_url: str = Field(
         "http://127.0.0.1:8100", description="registry-proxy's address; the local platform's"
     )
+    monitor_url: str = Field(
+        "http://127.0.0.1:8200", description="drift-monitor's address; the local platform's"
+    )
     token_file: Path | None = Field(
         None,
         description="bearer token file; None: tokens/trainer.token or tokens/gate.token in home",

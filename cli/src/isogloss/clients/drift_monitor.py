@@ -27,6 +27,14 @@ class DriftMonitor:
                 return 0
             raise
 
+    def labelling(self, model: str) -> Any:
+        """Return the newest list of requests to label."""
+        return self._service.get(f"/v1/models/{model}/labelling")
+
+    def report_page(self, model: str, until: float) -> bytes:
+        """Return the page of a report that is kept."""
+        return self._service.send("GET", f"/v1/models/{model}/reports/{until}").content
+
     def feedback(self, items: Sequence[tuple[str, str]]) -> Any:
         """Send (request id, true label) pairs."""
         rows = [{"request_id": request_id, "label": label} for request_id, label in items]

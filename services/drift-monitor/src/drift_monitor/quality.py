@@ -6,6 +6,7 @@ What follows from it (a page, a ticket) is decided elsewhere.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from stats.bounds import Bounds
 
@@ -18,9 +19,10 @@ class Quality:
     """One Slice of one version over [start, end).
 
     `floor` is the accuracy that was promised: the Reference's less what may be lost. `estimated`
-    is from confidences, `novelty` the share of rows unlike the Reference; `measured` is from
-    labelled rows, None while there are too few; `degraded`: labels looked at one by one said that
-    the error is above what was promised, with an error of 5 % a quarter.
+    is from confidences, `novelty` the share of rows unlike the Reference. `measured` is from the
+    labelled rows of a cohort that ended at `measured_until`, None while there are too few.
+    `degraded`: labels looked at one by one said that the error is above what was promised, with
+    an error of 5 % a quarter.
     """
 
     slice: str
@@ -31,6 +33,7 @@ class Quality:
     estimated: Bounds
     measured: Bounds | None
     degraded: bool
+    measured_until: float = inf
 
     @property
     def trusted(self) -> bool:
@@ -39,11 +42,11 @@ class Quality:
 
     @property
     def may_be_harmed(self) -> bool:
-        """Whether less than the floor cannot be ruled out: by labels where there are any, else
-        by an estimate that is trusted; one that is not rules nothing out.
+        """Whether less than the floor cannot be ruled out: by labels of this time where there are
+        any, else by an estimate that is trusted; one that is not rules nothing out.
         """
         if self.degraded:
             return True
-        if self.measured is not None:
+        if self.measured is not None and self.measured_until > self.start:
             return self.measured.lower < self.floor
         return not self.trusted or self.estimated.lower < self.floor

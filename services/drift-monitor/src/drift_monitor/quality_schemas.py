@@ -39,6 +39,7 @@ def quality_page(known: Quality) -> dict[str, Any]:
         "trusted": known.trusted,
         "novelty": known.novelty,
         "measured": bounds_page(known.measured),
+        "measured_until": known.measured_until if known.measured else None,
         "degraded": known.degraded,
         "may_be_harmed": known.may_be_harmed,
     }

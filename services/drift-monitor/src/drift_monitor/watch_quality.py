@@ -7,7 +7,7 @@ one as they came.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import log
+from math import inf, log
 
 import numpy as np
 
@@ -70,6 +70,7 @@ def assess(
         totals = _totals(reference, [b for b in buckets if b.slice == name])
         floor = reference.accuracy_on(name) - promise.accuracy_loss
         on_slice = [row for row in drawn if name in row.slices]
+        measured, measured_until = cohorts.measured(name, on_slice)
         found.append(
             Quality(
                 slice=name,
@@ -78,8 +79,9 @@ def assess(
                 floor=floor,
                 novelty=totals.novel / totals.n,
                 estimated=estimated_accuracy(totals.worths, reference.yardstick.calibration),
-                measured=cohorts.measured(name, on_slice),
+                measured=measured,
                 degraded=name == ALL and cohorts.degraded(on_slice, floor),
+                measured_until=measured_until,
             )
         )
     return found
@@ -108,8 +110,8 @@ class _Cohorts:
     promise: Promise
     read: dict[float, list[Bucket]] = field(default_factory=dict)
 
-    def measured(self, name: str, drawn: Sequence[Drawn]) -> Bounds | None:
-        """Measure the newest cohort that has labels enough; None without one."""
+    def measured(self, name: str, drawn: Sequence[Drawn]) -> tuple[Bounds | None, float]:
+        """Measure the newest cohort that has labels enough; also tell when it ended."""
         for cohort in sorted({row.cohort for row in drawn}, reverse=True):
             labelled = [row for row in drawn if row.cohort == cohort and row.truth is not None]
             totals = self._of_cohort(name, cohort)
@@ -117,10 +119,10 @@ class _Cohorts:
                 worths, rate = totals.worths, self.reference.yardstick.calibration.rate
                 mean = float(worths @ rate) / totals.n
                 variance = float(worths @ (rate - mean) ** 2) / totals.n
-                return measured_accuracy(
-                    _labelled(labelled), Guessed(totals.n, mean, variance), _ALPHA / 2
-                )
-        return None
+                guessed = Guessed(totals.n, mean, variance)
+                bounds = measured_accuracy(_labelled(labelled), guessed, _ALPHA / 2)
+                return bounds, cohort + self.promise.cohort_seconds
+        return None, inf
 
     def degraded(self, drawn: Sequence[Drawn], floor: float) -> bool:
         """Say whether labels, one by one as they came, put the error above what was promised."""

@@ -1,0 +1,66 @@
+"""drift report, drift labels: a week in words and pictures, and what to label."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isogloss.commands.target import target_of
+from isogloss.output import Format, FormatOption, Table, say, show
+
+
+def add_to(commands: typer.Typer) -> None:
+    """Join this module's commands to the drift group."""
+    commands.command(epilog="Example: isogloss drift report sentiment --file week.html")(report)
+    commands.command(epilog="Example: isogloss drift labels sentiment -o json")(labels)
+
+
+def report(
+    ctx: typer.Context,
+    model: str,
+    days: Annotated[float, typer.Option(min=0.01, max=92, help="Days that it tells of.")] = 7,
+    file: Annotated[Path, typer.Option(help="Where the page is written.")] = Path("report.html"),
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Tell how a model did: what changed, whether it matters, what to do.
+
+    The report is also kept in MLflow and in the drift-monitor.
+    """
+    target = target_of(ctx)
+    result = target.run_job(["report", "--model", model, "--days", str(days)], say)
+    drift = ctx.with_resource(target.connect()).drift
+    file.write_bytes(drift.report_page(model, result["until"]))
+    result["file"] = str(file)
+    show(result, output, lambda: _report_table(result))
+
+
+def labels(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) -> None:
+    """Show the newest list of requests to label; send labels with `feedback add`.
+
+    They are drawn at random with known probabilities, so that they measure all traffic.
+    """
+    listed = ctx.with_resource(target_of(ctx).connect()).drift.labelling(model)
+    show(listed, output, lambda: _labels_table(listed))
+    if output is Format.TABLE:
+        say(f"{listed['labelled']} of {len(listed['items'])} are labelled")
+
+
+def _report_table(result: Any) -> Table:
+    rows = [("in short", result["summary"])]
+    rows += [("what to do", action) for action in result["actions"]]
+    return Table(("report", result["level"]), [*rows, ("page", result["file"])])
+
+
+def _labels_table(listed: Any) -> Table:
+    rows = [
+        (
+            item["request_id"],
+            f"{datetime.fromtimestamp(item['time'], UTC):%Y-%m-%d %H:%M:%S}",
+            item["stratum"],
+            " ".join(name for name in item["slices"] if "=" in name) or "-",
+            item["label"] or "-",
+        )
+        for item in listed["items"]
+    ]
+    return Table(("request", "answered (UTC)", "kind", "slices", "label"), rows)

@@ -1,0 +1,1 @@
+"""The weekly report on a model: its words, its pictures, its page."""
