@@ -41,12 +41,17 @@ class Quality:
         return self.novelty <= MOST_NOVEL
 
     @property
+    def measured_now(self) -> Bounds | None:
+        """What was measured with labels of this time; None with those of an earlier one."""
+        return self.measured if self.measured_until > self.start else None
+
+    @property
     def may_be_harmed(self) -> bool:
         """Whether less than the floor cannot be ruled out: by labels of this time where there are
         any, else by an estimate that is trusted; one that is not rules nothing out.
         """
         if self.degraded:
             return True
-        if self.measured is not None and self.measured_until > self.start:
-            return self.measured.lower < self.floor
+        if self.measured_now is not None:
+            return self.measured_now.lower < self.floor
         return not self.trusted or self.estimated.lower < self.floor
