@@ -56,7 +56,7 @@ def exported():
     registry_proxy = RegistryMetrics()
     EventMetrics(registry_proxy.registry)
     DoorMetrics(registry_proxy.registry)
-    others = (DriftMonitorMetrics(10), registry_proxy, Meters())
+    others = (DriftMonitorMetrics(), registry_proxy, Meters())
     found = {"up": set()}
     for registry in (inference.registry, *(each.registry for each in others)):
         found |= exported_by(registry)
