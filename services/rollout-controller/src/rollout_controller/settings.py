@@ -74,6 +74,13 @@ class RolloutControllerSettings(CallersSettings, env_prefix="ISOGLOSS_ROLLOUT_CO
         description="kubernetes: address at which this process reaches that Gateway, for probe "
         "requests of its mirror; None: the first one in the Gateway's status",
     )
+    gateway_statistics: str | None = Field(
+        None,
+        pattern=r"^[^\s/]+:[0-9]{1,5}$",
+        description="kubernetes: host:port at whose every address one of that Gateway's Envoys "
+        "shows its statistics (a headless Service); None: what a mirror of less than 100 % copied "
+        "is not known, so no such shadow PASSes",
+    )
     gateway_host: str = Field("127.0.0.1", description="local: address that Envoy listens on")
     gateway_port: int = Field(8080, ge=1, le=65535, description="local: port that callers send to")
     gateway_admin_port: int = Field(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from lifecycle.rollouts import Colour
 from lifecycle.served_models import ServedModel
+from rollout_controller.adapters.gateway_statistics import GatewayStatistics
 from rollout_controller.adapters.http_routes import (
     GROUP_VERSION,
     Document,
@@ -42,10 +43,17 @@ _TRIES = 5
 class GatewayApi:
     """Implements `ports.Gateway`; the only writer of the HTTPRoutes that it names."""
 
-    def __init__(self, api: KubernetesApi, place: GatewayPlace, probe: MirrorProbe) -> None:
+    def __init__(
+        self,
+        api: KubernetesApi,
+        place: GatewayPlace,
+        probe: MirrorProbe,
+        statistics: GatewayStatistics | None = None,
+    ) -> None:
         self._api = api
         self._place = place
         self._probe = probe
+        self._statistics = statistics
 
     async def read(self, model: str) -> HeldRoute | None:
         """Return the Route in the annotation; None also where somebody took that away."""
@@ -97,11 +105,14 @@ class GatewayApi:
         """Return what the Gateway's class lists, or what probe requests proved."""
         return await self._probe.mirroring(served.mirror_percent)
 
-    async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:
-        """No gateway says it in the objects of this API; its own statistics are not read here."""
-        raise GatewayUnreachable(
-            f"how many requests of {model} were mirrored to {colour} is not known in a cluster"
-        )
+    async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:  # noqa: ARG002 - one mirror a route
+        """Return what the Gateway's Envoys counted, where they can be asked."""
+        if self._statistics is None:
+            raise GatewayUnreachable(
+                f"what {self._place.gateway} mirrored of {model} is not known: no setting says "
+                "where its statistics are"
+            )
+        return await self._statistics.mirrored(model)
 
     async def remove(self, model: str) -> None:
         """Delete the model's HTTPRoute, if it is ours."""

@@ -1,6 +1,7 @@
 """The platform of a cluster: KServe, the Gateway API, custom resources, a Lease among replicas."""
 
 from rollout_controller.adapters.gateway_api import GatewayApi
+from rollout_controller.adapters.gateway_statistics import GatewayStatistics
 from rollout_controller.adapters.http_routes import GatewayPlace
 from rollout_controller.adapters.inference_services import PredictorPlace
 from rollout_controller.adapters.kserve import KServe
@@ -25,13 +26,20 @@ def open_kubernetes(settings: RolloutControllerSettings) -> Platform:
     namespace, place = given(settings.namespace), _place(settings)
     arrivals, metrics = MirrorArrivals(), PredictorMetrics()
     lease = Lease(api, _lease_place(settings))
+    statistics = (
+        GatewayStatistics(settings.gateway_statistics, namespace)
+        if settings.gateway_statistics
+        else None
+    )
 
     async def close() -> None:
         await metrics.close()
+        if statistics:
+            await statistics.close()
         await api.close()
 
     return Platform(
-        gateway=GatewayApi(api, place, MirrorProbe(api, place, arrivals)),
+        gateway=GatewayApi(api, place, MirrorProbe(api, place, arrivals), statistics),
         workloads=KServe(api, PredictorPlace(namespace, f"{given(settings.instance)}-predictor")),
         metrics=metrics,
         served_models=ServedModelObjects(api, namespace),
