@@ -80,6 +80,10 @@ check: lint types test ## all that a change must pass
 bench-rollouts: setup ## how often the rules of live traffic are wrong, and how soon they are right
 	@$(BIN)/python benchmarks/rollouts.py $(ARGS)
 
+.PHONY: bench-drift
+bench-drift: setup ## whether drift alarms mean something, on real texts, other rules beside ours (ARGS="--seeds 20")
+	@OPENBLAS_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python benchmarks/drift $(ARGS)
+
 bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving $(ARGS)
 

@@ -5,7 +5,7 @@ whole: the question then is whether this traffic looks like what the version was
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,18 +69,7 @@ class Reference:
 def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     """Read a reference.safetensors of a version with these labels; raises ReferenceRefused."""
     columns = _read_columns(raw, len(labels))
-    rows = Rows(
-        label=columns["label_indices"].astype(np.int64),
-        scores=columns["scores"].astype(np.float32),
-        projection=columns["projection"].astype(np.float32),
-        language=np.array(_read_languages(raw))[columns["language_index"].astype(np.int64)],
-        measures=_measures(
-            columns["scores"].max(axis=1), columns["words"], columns["oov"], columns["non_letter"]
-        ),
-        flags=_flags(columns["truncated"], columns["words"]),
-        # Nothing is kept of a Reference by which its texts could be told apart.
-        signs=signs_of([""] * len(columns["words"])),
-    )
+    rows = rows_of_columns(columns, _read_languages(raw))
     length_slices = np.array([length_slice(words) for words in columns["words"]])
     sketcher = make_sketcher(labels, rows)
     vectors = sketcher.vectors(rows).astype(np.float64)
@@ -93,6 +82,22 @@ def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
             accuracy[name] = float(right[chosen].mean())
     yardstick = make_yardstick(sketcher, rows, right)
     return Reference(sketcher, yardstick, rows, length_slices, means, accuracy)
+
+
+def rows_of_columns(columns: Mapping[str, NDArray[np.generic]], languages: Sequence[str]) -> Rows:
+    """Return the rows of a Reference's columns; `language_index` counts the languages."""
+    return Rows(
+        label=columns["label_indices"].astype(np.int64),
+        scores=columns["scores"].astype(np.float32),
+        projection=columns["projection"].astype(np.float32),
+        language=np.array(languages)[columns["language_index"].astype(np.int64)],
+        measures=_measures(
+            columns["scores"].max(axis=1), columns["words"], columns["oov"], columns["non_letter"]
+        ),
+        flags=_flags(columns["truncated"], columns["words"]),
+        # Nothing is kept of a Reference by which its texts could be told apart.
+        signs=signs_of([""] * len(columns["words"])),
+    )
 
 
 def rows_of(batch: EventBatch) -> Rows:
