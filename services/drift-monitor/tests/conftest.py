@@ -130,7 +130,9 @@ class Kit:
         self.store = open_sqlite(self._path, "one")
         self.shelf = Shelf(self.references, lambda: self.now)
         standards = Standards(self.store, Effort(windows=500, paths=20))
-        self.judging = Judging(self.shelf, standards, 1.0, 3600.0, lambda *_: self.quality)
+        self.judging = Judging(
+            self.shelf, standards, 1.0, 3600.0, lambda *_: self.quality, self.rules.pace
+        )
 
     def count(self, *documents):
         records = []

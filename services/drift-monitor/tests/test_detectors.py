@@ -149,7 +149,9 @@ def test_p_between_two_sizes_of_window_lies_between_theirs():
     null = {"label": np.arange(100.0)}
     higher = {"label": np.arange(100.0) + 30}
     both = Quiet({200: null, 800: higher}, {})
-    p = [float(both.p_values({"label": np.array(60.0)}, n)["label"]) for n in (200, 400, 800)]
+    value = {"label": np.array(60.0)}
+    p = [both.p_values_of_one(value, n)["label"] for n in (200, 400, 800)]
+    assert p == pytest.approx([float(both.p_values(value, n)["label"]) for n in (200, 400, 800)])
     assert p[0] < p[1] < p[2]
     assert p[1] == pytest.approx((p[0] * p[2]) ** 0.5)
 

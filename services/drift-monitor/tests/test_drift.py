@@ -99,6 +99,21 @@ def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
     assert stored.confirmed_at > found.confirmed_at
 
 
+def test_of_a_busy_slice_a_random_share_is_judged_and_it_is_said(windows, kit):
+    windows.send(rows=500)
+    windows.end()
+    first = windows.monitors()["label"].last
+    kit.rules.pace.learn(BASELINE, "all", first, kit.rules.window_seconds)
+    windows.run(3, rows=500, shift=0.03)
+
+    last = windows.monitors()["label"].last
+    assert (first.n, first.seen, last.seen) == (500, 500, 500)
+    assert 150 < last.n < 250
+    with kit.store.read() as transaction:
+        found = next(f for f in transaction.findings.of_model("sentiment") if f.slice == "all")
+    assert f"a random {last.n} of 500" in found.text
+
+
 def test_a_window_with_few_rows_rolls_into_the_next(windows):
     windows.send(rows=150)
     assert windows.end() == []

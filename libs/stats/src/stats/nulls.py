@@ -27,6 +27,7 @@ _NO_SHAPE = 1e-6
 # Smaller than any p a Window is judged by, larger than what 1 - p can still hold.
 _SMALLEST_P = 1e-15
 _LARGEST_P = 1 - 1e-9
+_NORMAL = NormalDist()
 # Windows resampled in one matrix product: 256 x 5,000 weights are 10 MB.
 _CHUNK = 256
 
@@ -49,7 +50,13 @@ class NullDistribution:
 
     def p_value(self, statistic: float) -> float:
         """Return P(null >= statistic), in (0, 1): counted where it can be, fitted beyond."""
-        return float(self.p_values(statistic))
+        # One at a time without arrays: a tick asks for tens of thousands.
+        size = len(self._sorted)
+        at_least = size - int(self._sorted.searchsorted(statistic, side="left"))
+        counted = (at_least + 0.5) / (size + 1)
+        if at_least >= _EMPIRICAL_VALUES:
+            return counted
+        return max(_SMALLEST_P, min(counted, float(self._tail.p_values(np.asarray(statistic)))))
 
     def p_values(self, statistics: ArrayLike) -> Floats:
         """Return the p-value of each of many statistics, in the shape they came in."""
@@ -69,7 +76,7 @@ class NullDistribution:
 
 def z_score(p: float) -> float:
     """Return the standard normal deviate of a one-sided p: 1.64 for .05, negative above .5."""
-    return -NormalDist().inv_cdf(min(max(p, _SMALLEST_P), _LARGEST_P))
+    return -_NORMAL.inv_cdf(min(max(p, _SMALLEST_P), _LARGEST_P))
 
 
 def z_scores(p: ArrayLike) -> Floats:

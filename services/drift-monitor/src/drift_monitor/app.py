@@ -18,6 +18,7 @@ from drift_monitor.count import Rules
 from drift_monitor.intake import RECENT_BATCHES, Intake
 from drift_monitor.judge import Judging
 from drift_monitor.metrics import Metrics
+from drift_monitor.pace import Pace
 from drift_monitor.ports import References
 from drift_monitor.quality_routes import router as quality_router
 from drift_monitor.quiet import USUAL_EFFORT, Effort
@@ -69,7 +70,8 @@ def create_app(
         settings.pair_lag_seconds,
         settings.retention_days * _DAY_SECONDS,
     )
-    rules = Rules(settings.window_seconds, settings.pair_limit, settings.labelling_seconds)
+    pace = Pace()
+    rules = Rules(settings.window_seconds, settings.pair_limit, settings.labelling_seconds, pace)
     promise = Promise(
         settings.accuracy_loss,
         settings.labelling_seconds,
@@ -78,7 +80,12 @@ def create_app(
     counting = Counting(intake, journal, store, shelf, rules)
     standards = Standards(store, effort)
     judging = Judging(
-        shelf, standards, settings.finding_budget, settings.window_seconds, known(promise)
+        shelf,
+        standards,
+        settings.finding_budget,
+        settings.window_seconds,
+        known(promise),
+        pace,
     )
     testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)

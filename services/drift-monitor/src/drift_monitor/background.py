@@ -7,13 +7,14 @@ refuses, nothing is lost: batches stay in the queue and the journal, and readine
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from drift_monitor.count import Rules, close_windows, count_records
 from drift_monitor.intake import Intake
 from drift_monitor.judge import Judging, judge_windows
 from drift_monitor.metrics import Metrics
 from drift_monitor.mirrored import Settled, span_of
+from drift_monitor.monitors import Monitor
 from drift_monitor.ports import Journal, Store, StoreUnavailable
 from drift_monitor.shelf import Shelf
 from drift_monitor.watch_quality import Promise, assess, close_cohorts
@@ -124,6 +125,12 @@ class Testing:
                     for detector, monitor in monitors.items():
                         signal = (version.model, version.digest, slice_name, detector)
                         metrics.observe_monitor(signal, monitor)
+                    self._note_pace(version.digest, slice_name, monitors.values())
+
+    def _note_pace(self, version: str, slice_name: str, monitors: Iterable[Monitor]) -> None:
+        last = next((monitor.last for monitor in monitors), None)
+        if last is not None:
+            self._judging.pace.learn(version, slice_name, last, self._times.window_seconds)
 
     def _may_go_on(self) -> bool:
         return not self._stopped

@@ -15,11 +15,11 @@ from drift_monitor.answers import answers_of
 from drift_monitor.batches import EventBatch, read_batch
 from drift_monitor.buckets import Bucket, cohort_of
 from drift_monitor.labelling import Candidate, priority_of
+from drift_monitor.pace import Pace
 from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
-from drift_monitor.sketches import Floats
-from drift_monitor.tranches import Part, Tranche, requests_in, tranches
+from drift_monitor.tranches import Part, Sums, Tranche, requests_in, tranches
 from drift_monitor.windows import Window, boundary_after
 from drift_monitor.yardsticks import Measured
 
@@ -47,6 +47,7 @@ class Rules:
     window_seconds: float
     pair_limit: int
     cohort_seconds: float = 7 * 86_400.0
+    pace: Pace = field(default_factory=Pace)
 
 
 def count_records(records: Sequence[Record], store: Store, shelf: Shelf, rules: Rules) -> Counted:
@@ -126,32 +127,30 @@ class _Counting:
             self._add_parts(tranche, reference)
 
     def _add_parts(self, tranche: Tranche, reference: Reference) -> None:
-        total: dict[str, tuple[int, Floats, Floats]] = {}
-        for part in tranche.parts():
-            measured, sums = part.sums(reference.sketcher, reference.yardstick)
-            self._offer(tranche, part, measured)
-            for name, (n, sketched, counted) in sums.items():
-                before = total.get(name, (0, np.zeros(1), np.zeros(1)))
-                total[name] = (before[0] + n, before[1] + sketched, before[2] + counted)
-        for name, (n, sketched, counted) in total.items():
-            self._add_slice(tranche, reference, name, (n, sketched, counted))
+        version = tranche.first.version
 
-    def _add_slice(
-        self,
-        tranche: Tranche,
-        reference: Reference,
-        name: str,
-        sums: tuple[int, Floats, Floats],
-    ) -> None:
-        n, sketched, counted = sums
+        def share_of(name: str) -> float:
+            accepted = reference.sample(name)
+            return self.rules.pace.share(version, name, accepted.n) if accepted else 0.0
+
+        total: dict[str, Sums] = {}
+        for part in tranche.parts():
+            measured, sums = part.sums(reference.sketcher, reference.yardstick, share_of)
+            self._offer(tranche, part, measured)
+            for name, of_slice in sums.items():
+                total[name] = total[name] + of_slice if name in total else of_slice
+        for name, of_slice in total.items():
+            self._add_slice(tranche, reference, name, of_slice)
+
+    def _add_slice(self, tranche: Tranche, reference: Reference, name: str, sums: Sums) -> None:
         version = tranche.first.version
         if reference.sample(name) is not None:
             window = self._window(version, name, tranche.received_at, reference.sketcher.width)
             if window is None:
-                self.counted.slices_refused += n
+                self.counted.slices_refused += sums.seen
                 return
-            self.transaction.drift.save_window(window.add(n, sketched))
-        self.transaction.buckets.add(Bucket(version, name, tranche.start, n, counted))
+            self.transaction.drift.save_window(window.add(sums.n, sums.sketched, sums.seen))
+        self.transaction.buckets.add(Bucket(version, name, tranche.start, sums.seen, sums.counted))
 
     def _window(self, version: str, name: str, at: float, width: int) -> Window | None:
         drift, seconds = self.transaction.drift, self.rules.window_seconds

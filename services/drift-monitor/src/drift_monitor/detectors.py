@@ -8,14 +8,14 @@ whose p-values are exact.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import erfc, sqrt
 
 import numpy as np
 
-from drift_monitor.sketches import FLAGS, MEASURES, Floats, Sketcher
+from drift_monitor.sketches import FINGERPRINT_BITS, FLAGS, MEASURES, Floats, Sketcher
 from stats.nulls import reference_inflation
 from stats.rates import excess_p
-from stats.two_sample import chi2_survival, cosine_distance, g_statistic, ks_statistic, mmd2
+from stats.two_sample import cosine_distance, g_statistic, ks_statistic, mmd2
 
 RESAMPLED = ("embedding", "label", "language", "scores", *MEASURES)
 COUNTED = (*FLAGS, "repeated")
@@ -109,6 +109,8 @@ def naive_cosine(sketcher: Sketcher, window: Sample, reference: Sample) -> float
 
 
 def _repetition_p(sketcher: Sketcher, window: Sample) -> float:
-    # Each sum of n random signs is nearly normal with variance n.
-    bits = sketcher.part("signs").stop - sketcher.part("signs").start
-    return chi2_survival(repetition(sketcher, window) * bits, bits)
+    # Each sum of n random signs is nearly normal with variance n, so that this is a chi-square
+    # over its degrees, whose cube root is nearly normal (Wilson and Hilferty 1931).
+    spread = 2 / (9 * FINGERPRINT_BITS)
+    z = (repetition(sketcher, window) ** (1 / 3) - (1 - spread)) / sqrt(spread)
+    return erfc(z / sqrt(2)) / 2

@@ -78,7 +78,10 @@ def describe_shift(detector: str, sketcher: Sketcher, window: Sample, reference:
 def sentence(slice_name: str, detector: str, shift: Shift, monitor: Monitor) -> str:
     """Write the finding as one sentence with its numbers."""
     last = monitor.last
-    said = f"n {last.n}, p {last.p_value:.1e}, " if last else ""
+    said = ""
+    if last:
+        rows = f"{last.n}" if last.seen <= last.n else f"a random {last.n} of {last.seen}"
+        said = f"n {rows}, p {last.p_value:.1e}, "
     return (
         f"{detector} on slice {slice_name} is {shift.direction}: {shift.size} "
         f"({said}CUSUM {monitor.cusum.value:.1f} of {monitor.threshold:.1f})"

@@ -20,6 +20,7 @@ from drift_monitor.detectors import (
 )
 from drift_monitor.findings import Finding, describe_shift, sentence
 from drift_monitor.monitors import Monitor, Reading
+from drift_monitor.pace import Pace
 from drift_monitor.ports import Store, Transaction, Version
 from drift_monitor.quality import Quality
 from drift_monitor.quiet import KeepGoing, Quiet
@@ -51,6 +52,7 @@ class Judging:
     budget: float
     window_seconds: float
     quality_of: QualityOf
+    pace: Pace
 
     def rate(self, slices: int) -> float:
         """Return the false findings a Window that each signal of so many Slices may have."""
@@ -85,8 +87,8 @@ class Test:
         )
         counted = counted_p_values(self.sketcher, mean, self.accepted)
         found = {
-            name: self._reading(float(values[name]), float(p))
-            for name, p in self.quiet.p_values(values, n).items()
+            name: self._reading(float(values[name]), p)
+            for name, p in self.quiet.p_values_of_one(values, n).items()
         }
         return found | {name: self._reading(p, p) for name, p in counted.items()}
 
@@ -115,7 +117,7 @@ class Test:
 
     def _reading(self, statistic: float, p_value: float) -> Reading:
         window = self.window
-        return Reading(window.start, window.end, window.n, statistic, p_value)
+        return Reading(window.start, window.end, window.n, statistic, p_value, window.seen)
 
     def _finding_id(self, detector: str) -> str:
         """Name a finding by what it is about, so that a repeated test finds the same one."""

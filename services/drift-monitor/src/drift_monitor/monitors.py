@@ -58,8 +58,9 @@ class Monitor:
     def step(self, reading: Reading, limit: Limit = _USUAL) -> "Monitor":
         """Return the state after one more Window; a crossed CUSUM starts again from zero first."""
         begun = Cusum() if self.cusum.alarms(self.threshold) else self.cusum
-        cusum = begun.step(reading.z, limit.allowance)
-        fast = self.fast + 1 if reading.z > RULES.fast_z else 0
+        z = reading.z
+        cusum = begun.step(z, limit.allowance)
+        fast = self.fast + 1 if z > RULES.fast_z else 0
         stepped = Monitor(
             cusum=cusum,
             windows=self.windows + 1,

@@ -84,6 +84,18 @@ class Quiet:
             for name, value in values.items()
         }
 
+    def p_values_of_one(self, values: Mapping[str, Floats], n: int) -> dict[str, float]:
+        """Return the same of one window."""
+        below, above, weight = _around(tuple(self._nulls), n)
+        lower, upper = self._nulls[below], self._nulls[above]
+        found = {name: lower[name].p_value(float(value)) for name, value in values.items()}
+        if below == above:
+            return found
+        return {
+            name: p ** (1 - weight) * upper[name].p_value(float(values[name])) ** weight
+            for name, p in found.items()
+        }
+
     def limits(self, detectors: Sequence[str], rate: float) -> dict[str, Limit]:
         """Return how to set each CUSUM so that, quiet, it alarms at most `rate` times a Window."""
         if rate not in self._limits:

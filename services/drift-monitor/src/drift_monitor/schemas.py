@@ -133,6 +133,7 @@ def signal_page(slice_name: str, detector: str, monitor: Monitor) -> dict[str, A
         "slice": slice_name,
         "detector": detector,
         "n": last.n if last else 0,
+        "seen": last.seen if last else 0,
         "statistic": last.statistic if last else 0.0,
         "p_value": last.p_value if last else 1.0,
         "z": last.z if last else 0.0,

@@ -4,9 +4,10 @@ The tables are touched once a Slice, and sums over Slices are one matrix product
 batch by batch costs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from zlib import crc32
 
 import numpy as np
 
@@ -40,6 +41,25 @@ class Tranche:
             yield Part(self.batches[start : start + _AT_ONCE])
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What rows of one Slice add up to: `seen` rows in `counted`, `n` of them in `sketched`."""
+
+    seen: int
+    n: int
+    sketched: Floats
+    counted: Floats
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Add more rows of the Slice."""
+        return Sums(
+            self.seen + other.seen,
+            self.n + other.n,
+            self.sketched + other.sketched,
+            self.counted + other.counted,
+        )
+
+
 class Part:
     """The answered rows of a few batches."""
 
@@ -64,21 +84,33 @@ class Part:
         return {name: rows for name, rows in found.items() if rows}
 
     def sums(
-        self, sketcher: Sketcher, yardstick: Yardstick
-    ) -> tuple[Measured, dict[str, tuple[int, Floats, Floats]]]:
-        """Return the rows measured, and by Slice: rows, sums of vectors, sums of measures."""
+        self, sketcher: Sketcher, yardstick: Yardstick, share_of: Callable[[str], float]
+    ) -> tuple[Measured, dict[str, Sums]]:
+        """Return the rows measured, and by Slice what they add up to.
+
+        Of a Slice's rows only a random share goes into the sums of vectors; which, is the same
+        whenever these batches are counted.
+        """
         vectors = sketcher.vectors(self.rows)
         measured = yardstick.measure(self.rows, vectors[:, sketcher.part("features")])
         columns = yardstick.columns(measured)
         picks = np.zeros((len(self.members), len(self.rows)), dtype=vectors.dtype)
         for pick, rows in zip(picks, self.members.values(), strict=True):
             pick[rows] = 1
-        sketched = (picks @ vectors).astype(np.float64)
         counted = picks.astype(np.float64) @ columns
+        shares = np.array([share_of(name) for name in self.members])
+        picks *= self._chances < shares[:, None]
+        sketched = (picks @ vectors).astype(np.float64)
+        judged = picks.sum(axis=1)
         return measured, {
-            name: (len(rows), sketched[i], counted[i])
+            name: Sums(len(rows), int(judged[i]), sketched[i], counted[i])
             for i, (name, rows) in enumerate(self.members.items())
         }
+
+    @cached_property
+    def _chances(self) -> Floats:
+        seed = crc32(self._batches[0].batch_id.encode())
+        return np.random.default_rng(seed).random(len(self.rows))
 
     @cached_property
     def request_ids(self) -> list[str]:

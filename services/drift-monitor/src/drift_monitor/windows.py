@@ -30,7 +30,8 @@ class Times:
 class Window:
     """Sums of the rows that arrived in [start, end) on one Slice of one version.
 
-    `end` moves on while there are too few rows: the Window rolls into the next.
+    `n` rows are in the sums, of `seen` that arrived. `end` moves on while there are too few rows:
+    the Window rolls into the next.
     """
 
     version: str
@@ -39,10 +40,12 @@ class Window:
     end: float
     n: int
     sums: Floats
+    seen: int = 0
 
-    def add(self, n: int, sums: Floats) -> "Window":
-        """Return this Window with n more rows."""
-        return replace(self, n=self.n + n, sums=self.sums + sums)
+    def add(self, n: int, sums: Floats, seen: int | None = None) -> "Window":
+        """Return this Window with n more rows, of `seen` that arrived (None: of n)."""
+        arrived = self.seen + (n if seen is None else seen)
+        return replace(self, n=self.n + n, sums=self.sums + sums, seen=arrived)
 
     def extended(self, seconds: float, now: float) -> "Window":
         """Return this Window with its end at the first boundary after now."""

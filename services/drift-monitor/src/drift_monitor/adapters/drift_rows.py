@@ -147,6 +147,7 @@ def _window(row: RowMapping) -> Window:
         end=row["end"],
         n=row["n"],
         sums=np.frombuffer(row["sums"], dtype=np.float64),
+        seen=row["seen"],
     )
 
 

@@ -101,6 +101,7 @@ WINDOWS = Table(
     Column("end", Float, nullable=False),
     Column("n", Integer, nullable=False),
     Column("sums", LargeBinary, nullable=False),  # float64
+    Column("seen", Integer, nullable=False),
     Column("closed", Boolean, nullable=False, index=True),
 )
 MONITORS = Table(
