@@ -11,6 +11,7 @@ from drift_monitor.detectors import (
     RESAMPLED,
     Sample,
     comparable,
+    cosines,
     most_rows,
     statistics,
 )
@@ -18,7 +19,6 @@ from drift_monitor.quiet import Effort, Material, Quiet, simulate_quiet
 from drift_monitor.sketches import Sketcher, make_sketcher
 from stats.nulls import z_scores
 from stats.page_budget import Limit, rate_of_monitor
-from stats.two_sample import cosine_distance
 
 SLICES = 8
 MONITORS = SLICES * len(RESAMPLED)
@@ -53,8 +53,7 @@ class World:
 
     def cosines(self, means: np.ndarray) -> np.ndarray:
         """Return the cosine distances [windows] that the naive rule compares with 0.08."""
-        where = self.sketcher.part("projection")
-        return cosine_distance(means[:, where], self.accepted.mean[where])
+        return cosines(self.sketcher, means, self.accepted)
 
 
 def make_world(kinds: Mapping[str, Kind], seed: int, effort: Effort) -> World:

@@ -9,9 +9,9 @@ from drift_monitor.detectors import (
     RESAMPLED,
     Sample,
     comparable,
+    cosines,
     counted_p_values,
     most_rows,
-    naive_cosine,
     statistics,
 )
 from drift_monitor.findings import describe_shift
@@ -158,7 +158,9 @@ def test_p_between_two_sizes_of_window_lies_between_theirs():
 
 def test_the_naive_cosine_is_smaller_in_larger_windows_of_the_same_traffic(reference, window_of):
     accepted = reference.sample("all")
-    small, large = (naive_cosine(reference.sketcher, window_of(n), accepted) for n in (20, 1500))
+    small, large = (
+        float(cosines(reference.sketcher, window_of(n).mean, accepted)) for n in (20, 1500)
+    )
     assert large < small
 
 

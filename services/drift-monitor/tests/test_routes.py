@@ -184,6 +184,7 @@ def test_drift_is_shown_with_its_signals_beside_the_naive_rule(
         assert signals["all", "embedding"]["threshold"] > 1
         assert signals["all", "label"]["p_value"] > 1e-5
         assert version["naive_cosine"]["limit"] == 0.08
+        assert 0 <= version["naive_cosine"]["false_alarms"] <= 1
         finding = next(f for f in page["findings"] if f["slice"] == "all")
         assert finding["detector"] == "embedding"
         assert {"id", "digest", "direction", "size", "since", "found_at", "text"} <= set(finding)

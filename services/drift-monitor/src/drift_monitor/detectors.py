@@ -102,10 +102,20 @@ def repetition(sketcher: Sketcher, window: Sample) -> float:
     return float((signs @ signs) / len(signs) * window.n / known) if known else 1.0
 
 
-def naive_cosine(sketcher: Sketcher, window: Sample, reference: Sample) -> float:
-    """Return the cosine distance of the mean projections, which the naive rule compares to .08."""
+@dataclass(frozen=True)
+class Cosine:
+    """What the naive rule says of a Window, and of which share of quiet ones of its size it says
+    "drift".
+    """
+
+    distance: float
+    false_alarms: float
+
+
+def cosines(sketcher: Sketcher, means: Floats, reference: Sample) -> Floats:
+    """Return the cosine distance of mean projections, which the naive rule compares to .08."""
     where = sketcher.part("projection")
-    return float(cosine_distance(window.mean[where], reference.mean[where]))
+    return cosine_distance(means[..., where], reference.mean[where])
 
 
 def _repetition_p(sketcher: Sketcher, window: Sample) -> float:

@@ -82,13 +82,15 @@ class _Known:
         quality = assess(
             self._transaction, self._version, self._reference, self._times, self._promise
         )
+        cosine = self._transaction.drift.cosine(digest)
         drawn = self._transaction.sample.drawn(digest, start - self._promise.cohort_seconds)
         return {
             "digest": digest,
             "labels": list(self._version.labels),
             "rows": sum(bucket.n for bucket in on_all),
             "rows_before": sum(bucket.n for bucket in before if bucket.slice == ALL),
-            "naive_cosine": self._transaction.drift.cosine(digest),
+            "naive_cosine": cosine.distance if cosine else None,
+            "naive_cosine_false_alarms": cosine.false_alarms if cosine else None,
             "reference": self._reference_page(),
             "quality": [quality_page(known) for known in quality],
             "slices": [self._slice_page(known.slice, buckets) for known in quality],

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
+
 from drift_monitor.detectors import (
     DETECTORS,
+    NAIVE_COSINE_LIMIT,
+    Cosine,
     Sample,
     comparable,
+    cosines,
     counted_p_values,
-    naive_cosine,
     statistics,
 )
 from drift_monitor.findings import Finding, describe_shift, sentence
@@ -91,6 +95,14 @@ class Test:
             for name, p in self.quiet.p_values_of_one(values, n).items()
         }
         return found | {name: self._reading(p, p) for name, p in counted.items()}
+
+    def cosine(self) -> Cosine:
+        """Return what the naive rule says, which decides nothing."""
+        limit = {"cosine": np.asarray(NAIVE_COSINE_LIMIT)}
+        return Cosine(
+            float(cosines(self.sketcher, self.mean.mean, self.accepted)),
+            self.quiet.p_values_of_one(limit, self.window.n)["cosine"],
+        )
 
     def finding(
         self, detector: str, monitor: Monitor, quality: Quality | None, now: float
@@ -196,6 +208,5 @@ def _write(store: Store, tests: list[Test], now: float, judging: Judging) -> lis
                         finding.id, pages=finding.severity == Severity.PAGE
                     )
             states[name] = monitors
-            cosine = naive_cosine(test.sketcher, test.mean, test.accepted)
-            transaction.drift.tested(test.window, monitors, cosine)
+            transaction.drift.tested(test.window, monitors, test.cosine())
     return new

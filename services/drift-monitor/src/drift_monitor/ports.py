@@ -11,6 +11,7 @@ from typing import Protocol
 
 from drift_monitor.answers import Answer
 from drift_monitor.buckets import Bucket
+from drift_monitor.detectors import Cosine
 from drift_monitor.findings import Finding
 from drift_monitor.labelling import Candidate, Drawn
 from drift_monitor.mirrored import Span
@@ -178,7 +179,7 @@ class Drift(Protocol):
     def windows(self, *, closed: bool) -> list[Window]:
         """Return the Windows to be tested, oldest first, or those still open."""
 
-    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: float) -> None:
+    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine) -> None:
         """Replace a closed Window by what its Detectors made of it."""
 
     def monitors(self, version: str) -> dict[str, dict[str, Monitor]]:
@@ -187,8 +188,8 @@ class Drift(Protocol):
     def slices(self, version: str) -> set[str]:
         """Return the Slices that have a Window or a monitor."""
 
-    def cosine(self, version: str) -> float | None:
-        """Return the naive cosine distance of the last tested Window of slice all."""
+    def cosine(self, version: str) -> Cosine | None:
+        """Return what the naive rule said of the last tested Window of slice all."""
 
 
 class Findings(Protocol):

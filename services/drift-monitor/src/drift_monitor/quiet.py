@@ -19,6 +19,7 @@ from drift_monitor.detectors import (
     RESAMPLED,
     Sample,
     comparable,
+    cosines,
     most_rows,
     statistics,
 )
@@ -153,6 +154,7 @@ def simulate_quiet(
             return None
         means = np.concatenate(list(_windows(material, n, effort.windows, rng)))
         found = statistics(material.sketcher, n, means, middle)
+        found["cosine"] = cosines(material.sketcher, means, middle)
         samples[n] = {name: np.sort(values) for name, values in found.items()}
     nulls = Quiet(samples, {})
     z = _paths(material, nulls, means, effort, keep_going)

@@ -137,7 +137,7 @@ async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
 
 
 def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[str, Any]:
-    distance = transaction.drift.cosine(digest)
+    cosine = transaction.drift.cosine(digest)
     signals = [
         signal_page(slice_name, detector, monitor)
         for slice_name, monitors in sorted(transaction.drift.monitors(digest).items())
@@ -149,9 +149,10 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
         "window_seconds": parts.times.window_seconds,
         "signals": signals,
         "naive_cosine": {
-            "distance": distance,
+            "distance": cosine.distance if cosine else None,
             "limit": NAIVE_COSINE_LIMIT,
-            "fires": distance is not None and distance > NAIVE_COSINE_LIMIT,
+            "fires": cosine is not None and cosine.distance > NAIVE_COSINE_LIMIT,
+            "false_alarms": cosine.false_alarms if cosine else None,
         },
         "filling": [{"slice": w.slice, "n": w.n, "start": w.start} for w in waiting],
     }

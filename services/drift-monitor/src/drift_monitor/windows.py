@@ -12,6 +12,8 @@ SHORT, MEDIUM, LONG = "short", "medium", "long"
 LENGTHS = (SHORT, MEDIUM, LONG)
 # The project's length slices, as every part that measures texts names them: words at most.
 LENGTH_LIMITS = (128.0, 300.0)
+# Where a share of 200 rows is drawn, a few less may come.
+_LEAST_DRAWN = 0.75
 # Keys that inference adds to the caller's: the length is a Slice of its own, and a language is
 # drift on slice all before it has rows enough for one.
 MEASURED_KEYS = frozenset({"length", "language"})
@@ -53,7 +55,8 @@ class Window:
 
     def is_complete(self, now: float) -> bool:
         """Say whether it can be tested: over, and with enough rows."""
-        return now >= self.end and self.n >= FEWEST_ROWS
+        enough = self.seen >= FEWEST_ROWS and self.n >= _LEAST_DRAWN * FEWEST_ROWS
+        return now >= self.end and enough
 
 
 def boundary_after(now: float, seconds: float) -> float:

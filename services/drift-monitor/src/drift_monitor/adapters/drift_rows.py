@@ -10,6 +10,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, union, update
 
 from drift_monitor.adapters.tables import FINDINGS, MONITORS, NULLS, READINGS, VERSIONS, WINDOWS
 from drift_monitor.adapters.upserts import insert_into, put
+from drift_monitor.detectors import Cosine
 from drift_monitor.findings import Finding
 from drift_monitor.monitors import Monitor, Reading
 from drift_monitor.ports import StoreUnavailable
@@ -41,7 +42,7 @@ class DriftRows:
         query = select(WINDOWS).where(WINDOWS.c.closed == closed).order_by(WINDOWS.c.end)
         return [_window(row) for row in self._connection.execute(query).mappings()]
 
-    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: float) -> None:
+    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine) -> None:
         """Replace a closed Window by what its Detectors made of it."""
         self._take_out(window)
         of_slice = {"version": window.version, "slice": window.slice}
@@ -53,7 +54,8 @@ class DriftRows:
                 put(self._connection, READINGS, of_signal | _reading(monitor.last, monitor))
         if window.slice == ALL:
             of_version = VERSIONS.c.digest == window.version
-            self._connection.execute(update(VERSIONS).where(of_version).values(cosine=cosine))
+            said = {"cosine": cosine.distance, "cosine_false_alarms": cosine.false_alarms}
+            self._connection.execute(update(VERSIONS).where(of_version).values(said))
 
     def _take_out(self, window: Window) -> None:
         """Delete a closed Window; StoreUnavailable when somebody else tested it meanwhile."""
@@ -83,11 +85,11 @@ class DriftRows:
         )
         return set(self._connection.execute(found).scalars())
 
-    def cosine(self, version: str) -> float | None:
-        """Return the naive cosine distance of the last tested Window; None before the first."""
-        query = select(VERSIONS.c.cosine).where(VERSIONS.c.digest == version)
-        distance: float | None = self._connection.execute(query).scalar()
-        return distance
+    def cosine(self, version: str) -> Cosine | None:
+        """Return what the naive rule said of the last tested Window; None before the first."""
+        columns = VERSIONS.c.cosine, VERSIONS.c.cosine_false_alarms
+        row = self._connection.execute(select(*columns).where(VERSIONS.c.digest == version)).first()
+        return None if row is None or row[0] is None else Cosine(*row)
 
 
 class FindingRows:

@@ -43,6 +43,7 @@ VERSIONS = Table(
     Column("digest", String, nullable=False),
     Column("labels", String, nullable=False),  # JSON list
     Column("cosine", Float),  # of the last tested Window on slice all
+    Column("cosine_false_alarms", Float),
     Index("versions_by_digest", "model", "digest", unique=True),
 )
 # Earlier releases kept less of both; what was paired then begins anew in these.
