@@ -78,15 +78,7 @@ def create_app(
         _QUALITY_WINDOWS * settings.window_seconds,
     )
     counting = Counting(intake, journal, store, shelf, rules)
-    standards = Standards(store, effort)
-    judging = Judging(
-        shelf,
-        standards,
-        settings.finding_budget,
-        settings.window_seconds,
-        known(promise),
-        pace,
-    )
+    judging = _judging(settings, Standards(store, effort), shelf, promise, pace)
     testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)
 
@@ -123,6 +115,13 @@ def _open_store(settings: DriftMonitorSettings) -> SqlStore:
     password = settings.database_password
     address = settings.database_url.get_secret_value()
     return open_postgresql(address, password.get_secret_value() if password else None, name)
+
+
+def _judging(
+    settings: DriftMonitorSettings, standards: Standards, shelf: Shelf, promise: Promise, pace: Pace
+) -> Judging:
+    budget, seconds = settings.finding_budget, settings.window_seconds
+    return Judging(shelf, standards, budget, seconds, known(promise), pace)
 
 
 def _open_queue(settings: DriftMonitorSettings, store: SqlStore) -> tuple[FileJournal, Intake]:
