@@ -84,6 +84,10 @@ bench-rollouts: setup ## how often the rules of live traffic are wrong, and how 
 bench-drift: setup ## whether drift alarms mean something, on real texts, other rules beside ours (ARGS="--seeds 20")
 	@OPENBLAS_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python benchmarks/drift $(ARGS)
 
+.PHONY: bench-rollbacks
+bench-rollbacks: setup ## how fast users are away from a bad version, under load (benchmarks/results/rollbacks.md)
+	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/rollbacks $(ARGS)
+
 bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving $(ARGS)
 

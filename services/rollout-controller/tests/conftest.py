@@ -1,4 +1,4 @@
-"""The fakes as an importable module, and a real Envoy on free ports."""
+"""The fakes as importable modules, and a real Envoy on free ports."""
 
 import importlib.util
 import socket
@@ -22,6 +22,7 @@ def _load(name, file):
 fakes = _load("rollout_controller_fakes", "fakes.py")
 fake_kubernetes = _load("rollout_controller_fake_kubernetes", "fake_kubernetes.py")
 lease_suite = _load("rollout_controller_lease_suite", "lease_suite.py")
+service_process = _load("rollout_controller_service_process", "service_process.py")
 gateway_suite = _load("rollout_controller_gateway_suite", "gateway_suite.py")
 workloads_suite = _load("rollout_controller_workloads_suite", "workloads_suite.py")
 kserve_objects = _load("rollout_controller_kserve_objects", "kserve_objects.py")

@@ -1,0 +1,1 @@
+"""Stands in for the inference package where a predictor has to misbehave on purpose."""
