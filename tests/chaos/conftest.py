@@ -6,6 +6,7 @@
 import importlib.util
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ registry = load("registry_proxy_world", SERVICES / "registry-proxy/tests/conftes
 deeds = load("chaos_deeds", HERE / "deeds.py")
 worlds = load("chaos_worlds", HERE / "worlds.py")
 stories = load("chaos_stories", HERE / "stories.py")
+load("rollout_controller_service_process", SERVICES / "rollout-controller/tests/service_process.py")
+load("chaos_supervised", HERE / "supervised.py")
 
 
 @pytest.fixture
@@ -54,6 +57,24 @@ def prepared(tmp_path_factory):
         world.staged("r3")
         world.stop()
     return world
+
+
+@pytest.fixture
+def stand_in():
+    """The folder of a predictor that misbehaves on purpose, and otherwise costs nothing."""
+    return HERE / "stand_in"
+
+
+@pytest.fixture
+def free_ports():
+    def find(count):
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+        ports = [each.getsockname()[1] for each in sockets]
+        for each in sockets:
+            each.close()
+        return ports
+
+    return find
 
 
 @pytest.fixture

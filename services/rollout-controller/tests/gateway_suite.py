@@ -39,6 +39,7 @@ class GatewaySuite:
     async def test_a_route_comes_back_whole(self, any_gateway):
         wish = Wish(GREEN, OLD, START + 60)
         noted = {"rollout": a_rollout(), "ledger_seq": 12, "marker": a_marker(), "wish": wish}
+        noted["sticky"] = "x-user-id"
         route = a_route(MIRRORED, hostnames=("a.test", "b.test"), **noted)
         await put(any_gateway, route)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 
 import httpx
@@ -253,6 +254,35 @@ class Service:
             "EVIDENCE_SECONDS": 0.1,
             "PAIRING_DELAY_SECONDS": 0.1,
         }
+
+
+class Load:
+    """Callers that send one request after the other; who answered when is remembered."""
+
+    def __init__(self, port):
+        self.statuses = Counter()
+        self.last = {}
+        self._url = f"http://127.0.0.1:{port}/predict"
+        self._ends = threading.Event()
+
+    @contextmanager
+    def running(self, callers=2):
+        threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._ends.set()
+            for thread in threads:
+                thread.join()
+
+    def _call(self):
+        with httpx.Client(timeout=10) as client:
+            while not self._ends.wait(0.005):
+                answer = client.post(self._url, json={"text": "a good film"})
+                self.statuses[answer.status_code] += 1
+                self.last[answer.headers.get("x-model-version")] = time.time()
 
 
 def private(path, text):

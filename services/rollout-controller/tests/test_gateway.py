@@ -153,6 +153,29 @@ async def test_weights_are_what_requests_get(gateway, envoy):
     assert 30 <= Counter(answers)["green"] <= 95
 
 
+async def test_a_sticky_user_keeps_to_one_version_and_never_goes_back_to_the_baseline(
+    gateway, envoy
+):
+    users, sent = [f"user-{number}" for number in range(200)], {}
+    async with two_backends() as (blue, green), callers(envoy) as client:
+        for weight in (10, 50):
+            split = RouteIntent(100 - weight, weight)
+            await put(gateway, a_route(split, to(blue, green), sticky="x-user-id"))
+            answers = [
+                [(await predict(client, **{"x-user-id": user})).text for _ in range(2)]
+                for user in users
+            ]
+            assert all(one == other for one, other in answers), "a user has one version"
+            sent[weight] = {
+                user for user, (one, _) in zip(users, answers, strict=True) if one == "green"
+            }
+
+    # Binomial(200, 0.1): 20 with a standard deviation of 4.2; of 0.5: 100 with 7.1.
+    assert 5 <= len(sent[10]) <= 40
+    assert 70 <= len(sent[50]) <= 130
+    assert sent[10] <= sent[50], "who has the Candidate keeps it while it gets more users"
+
+
 async def test_every_prediction_is_mirrored_with_the_same_id_and_host(gateway, envoy):
     async with two_backends() as (blue, green), callers(envoy) as client:
         mirrored = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)

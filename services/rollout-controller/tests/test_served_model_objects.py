@@ -69,6 +69,13 @@ async def test_a_wrong_object_is_refused_by_name_and_its_last_good_form_stays(sc
     assert (await scene.again().read()).models == {}
 
 
+async def test_what_no_http_route_can_say_is_refused_and_not_passed_over(scene):
+    await scene.write(sticky={"header": "x-user-id"})
+    read = await scene.objects.read()
+
+    assert "cannot keep a user to one of two weighted versions" in read.refused["sentiment"]
+
+
 async def test_a_deleted_object_is_gone_and_one_that_comes_again_is_new(scene):
     await scene.write(bakeSeconds=9)
     await scene.objects.read()

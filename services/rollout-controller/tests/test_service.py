@@ -8,16 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from rollout_controller_service_process import Neighbours, Service, until
+from rollout_controller_service_process import Load, Neighbours, Service, until
 
 from textmodels.artifacts import save_artifact
 from textmodels.families import fit_family
@@ -58,35 +56,6 @@ def service(tmp_path, ports, neighbours, artifacts):
     for pid in service.predictors().values():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-class Load:
-    """Callers that send one request after the other; who answered when is remembered."""
-
-    def __init__(self, port):
-        self.statuses = Counter()
-        self.last = {}
-        self._url = f"http://127.0.0.1:{port}/predict"
-        self._ends = threading.Event()
-
-    @contextmanager
-    def running(self, callers=2):
-        threads = [threading.Thread(target=self._call) for _ in range(callers)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield self
-        finally:
-            self._ends.set()
-            for thread in threads:
-                thread.join()
-
-    def _call(self):
-        with httpx.Client(timeout=10) as client:
-            while not self._ends.wait(0.005):
-                answer = client.post(self._url, json={"text": "a good film"})
-                self.statuses[answer.status_code] += 1
-                self.last[answer.headers.get("x-model-version")] = time.time()
 
 
 def in_phase(service, phase):

@@ -13,6 +13,7 @@ from lifecycle.documents import DocumentRefused, Fields
 LONGEST_NAME = 42
 """A label of the predictors' pods is `isvc.NAME-green-predictor`, of at most 63 characters."""
 
+_HEADER = re.compile(r"[a-z]([a-z0-9-]{0,62}[a-z0-9])?")
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -59,7 +60,8 @@ class ServiceObjective:
 class ServedModel:
     """One model's serving settings. Weights are the steps' percentages, rising, and 100 alone where
     all users come at once; `queue_limit` is how many requests may wait in a predictor before it
-    answers 503.
+    answers 503. `sticky_header` names the request header that tells users apart, who then keep to
+    one version while traffic is split; None: nobody does.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ServedModel:
     mirror_percent: int
     strategy: Strategy
     canary_weights: tuple[int, ...]
+    sticky_header: str | None
     bake_seconds: float
     queue_limit: int
     objective: ServiceObjective
@@ -112,6 +115,7 @@ def _read_spec(name: str, spec: Fields) -> ServedModel:
         resources=read_resources(spec.section("resources", required=False)),
         mirror_percent=spec.whole("mirrorPercent", 1, 100, 100),
         strategy=strategy,
+        sticky_header=_read_sticky(spec),
         canary_weights=_ALL_AT_ONCE if strategy is Strategy.BLUE_GREEN else weights,
         bake_seconds=spec.number("bakeSeconds", 0, 30 * 86400, 3600),
         queue_limit=predictor.whole("queueLimit", 1, 100_000, 128),
@@ -125,6 +129,20 @@ def _read_spec(name: str, spec: Fields) -> ServedModel:
     for fields in (predictor, objective, alerts, spec):
         fields.close()
     return model
+
+
+def _read_sticky(spec: Fields) -> str | None:
+    if not spec.has("sticky"):
+        return None
+    sticky = spec.section("sticky")
+    header = sticky.text("header")
+    sticky.close()
+    if not _HEADER.fullmatch(header):
+        raise DocumentRefused(
+            f"{sticky.path}.header is {header!r}; it must be a header's name in lower case, "
+            "such as x-user-id"
+        )
+    return header
 
 
 def _read_alerts(alerts: Fields) -> AlertRollback:

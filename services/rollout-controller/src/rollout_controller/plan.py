@@ -161,6 +161,7 @@ def _wanted_route(seen: Observed, target: Target) -> Route:
         ledger_seq=seen.state.seq,
         marker=marker,
         wish=seen.wish,
+        sticky=seen.served.sticky_header,
     )
 
 

@@ -34,7 +34,8 @@ class Wish:
 @dataclass(frozen=True)
 class Route:
     """What should be in effect for one model. `backends` holds the address of each colour that
-    is loaded; `ledger_seq` is the model's head that `rollout` was read at.
+    is loaded; `ledger_seq` is the model's head that `rollout` was read at; `sticky` names the
+    header by which a user keeps to one version, where that is wanted.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Route:
     ledger_seq: int = 0
     marker: Marker | None = None
     wish: Wish | None = None
+    sticky: str | None = None
 
     def carries(self, colour: Colour) -> bool:
         """Tell whether requests, or copies of them, go to a colour."""
@@ -105,6 +107,7 @@ def route_from_dict(document: Mapping[str, Any]) -> Route:
         ledger_seq=ledger_seq,
         marker=marker,
         wish=read_wish(document),
+        sticky=document.get("sticky"),
     )
 
 
@@ -115,6 +118,7 @@ def route_notes(route: Route) -> dict[str, Any]:
         "ledger_seq": route.ledger_seq,
         "marker": route.marker.to_dict() if route.marker else None,
         "wish": asdict(route.wish) if route.wish else None,
+        "sticky": route.sticky,
     }
 
 

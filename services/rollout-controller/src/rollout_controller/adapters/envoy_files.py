@@ -198,6 +198,9 @@ def _answer(route: Route, timeout_seconds: float, *, mirrored: bool) -> Document
         },
         "timeout": f"{timeout_seconds:g}s",
     }
+    if route.sticky:
+        action["hash_policy"] = [{"header": {"header_name": route.sticky}}]
+        action["weighted_clusters"]["use_hash_policy"] = True
     if mirrored and route.intent.mirror:
         action["request_mirror_policies"] = [_mirror(route.model, route.intent)]
     return {"route": action}
@@ -266,6 +269,7 @@ def _read_host(host: Mapping[str, Any], addresses: Mapping[str, str]) -> Route:
         ledger_seq=ledger_seq,
         marker=marker,
         wish=read_wish(notes),
+        sticky=notes.get("sticky"),
     )
 
 

@@ -58,7 +58,7 @@ class ServedModelObjects:
                 del kept[gone]
         for name, item in self._found.items():
             try:
-                self._good[name] = read_served_model(_written(name, item))
+                self._good[name] = _possible(read_served_model(_written(name, item)))
             except DocumentRefused as error:
                 refused[name] = str(error)
         published = {name: item.get("status", {}) for name, item in self._found.items()}
@@ -90,6 +90,16 @@ class ServedModelObjects:
             return False
         moved = generation != shown.generation or _essence(status) != _essence(shown.status)
         return moved or age >= _TEXTS_EVERY_SECONDS
+
+
+def _possible(model: ServedModel) -> ServedModel:
+    """Refuse what no HTTPRoute can say, rather than pass it over."""
+    if model.sticky_header:
+        raise DocumentRefused(
+            f"spec.sticky of {model.name}: the Gateway API cannot keep a user to one of two "
+            "weighted versions; take it out"
+        )
+    return model
 
 
 def _written(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
