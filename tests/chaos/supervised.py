@@ -129,7 +129,7 @@ def neighbours(prepared, settings, port, killer):
     pairs = DriftMonitor(WallClock(), prepared.signers["drift-monitor"])
     service.app.include_router(drift_routes(pairs))
     app = KillingNeighbours(service.app, killer)
-    config = uvicorn.Config(app, port=port, log_level="error", ws="none", lifespan="on")
+    config = uvicorn.Config(app, port=port, log_level="critical", ws="none", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

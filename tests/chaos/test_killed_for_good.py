@@ -31,7 +31,7 @@ class Supervisor:
     def look(self):
         """Return the ledger's Rollout, after having put right what is wrong."""
         if self.service.process.poll() is not None:
-            self._killed_at = self._killed_at or time.monotonic()
+            self._killed_at = time.monotonic()  # also when it had not recovered from the last time
             self.service.spawn()
         state = httpx.get(**self.registry(f"/v1/models/{MODEL}")).json()
         document = {
@@ -99,7 +99,7 @@ def supervised(prepared, tmp_path, monkeypatch, free_ports, stand_in):
         stack.callback(end, service)
         service.start()
         stack.enter_context(envoy_on(service))
-        until(lambda: httpx_ok(service))
+        until(lambda: serves(service))
         yield Supervisor(service, registry), killer
 
 
@@ -109,7 +109,7 @@ def answers(request):
     return False
 
 
-def httpx_ok(service):
+def serves(service):
     url = f"http://127.0.0.1:{service.gateway}/predict"
     with suppress(httpx.HTTPError):
         return httpx.post(url, json={"text": "a film"}).is_success
@@ -130,7 +130,7 @@ def end(service):
 def test_a_controller_that_is_killed_at_every_deed_fails_nobody(supervised, back):
     supervisor, killer = supervised
     service = supervisor.service
-    with Load(service.gateway).running(callers=3) as load:
+    with Load(service.gateway).running(callers=2) as load:
         killer.armed = True
         with watching_routes(service.directory / "envoy", killer):
             supervisor.ask("/rollouts", {"version": "2"})
