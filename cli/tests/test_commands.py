@@ -5,6 +5,7 @@ import yaml
 from typer.main import get_command
 
 from isogloss.application import application
+from isogloss.calibrations import verification_table
 from lifecycle.ledger import Draft, EntryKind, seal
 
 VERSION = {
@@ -102,13 +103,38 @@ def test_a_wrong_call_exits_2(in_home, arguments):
 
 
 def test_a_drift_finding_exits_1_and_is_said(in_home, server):
-    drift = {"model": "sentiment", "versions": [], "findings": [{"text": "longer words"}]}
+    finding = {"text": "longer words", "severity": "ticket", "because": "no labels"}
+    drift = {"model": "sentiment", "versions": [], "findings": [finding]}
     server.answers["GET", "/v1/models/sentiment/drift"] = (200, {}, drift)
 
     code, _, said = in_home("drift", "status", "sentiment")
 
     assert code == 1
-    assert "finding: longer words" in said
+    assert "ticket: longer words; no labels" in said
+
+
+def test_calibrating_is_a_trial_or_nothing(in_home, tmp_path):
+    assert in_home("drift", "calibrate", str(tmp_path))[0] == 2
+    code, _, said = in_home("drift", "calibrate", str(tmp_path), "--verify")
+    assert code == 1
+    assert "manifest.json" in said
+
+
+def test_what_a_replay_showed_is_a_table():
+    shown = {
+        "budget": 1.0,
+        "hours": 720,
+        "rows_an_hour": 250,
+        "signals": 44,
+        "false_findings": 0,
+        "twelve_weeks": [0.0, 8.4],
+        "found_after_hours": {"shorter": 2, "another topic": None},
+        "passed": False,
+    }
+    table = verification_table(shown)
+    assert table.columns == ("drift", "FAILED")
+    assert ("shorter", "found after 2 h") in table.rows
+    assert ("another topic", "NOT FOUND in a day") in table.rows
 
 
 def test_requests_to_label_are_listed(in_home, server):

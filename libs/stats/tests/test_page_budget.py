@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import betabinom
+from scipy.stats import beta, betabinom
 
 from stats.nulls import NullDistribution, z_score, z_scores
 from stats.page_budget import (
@@ -13,7 +13,7 @@ from stats.page_budget import (
     independent_curves,
     rate_of_monitor,
 )
-from stats.rates import excess_p
+from stats.rates import binomial_bounds, excess_p
 
 RULES = Rules(fast_z=4.3, fast_windows=2, same_windows=24)
 
@@ -97,6 +97,13 @@ def test_alarms_of_one_day_are_one_and_later_ones_another():
 def test_an_excess_is_the_tail_of_the_beta_binomial(count, n, seen, of):
     truth = betabinom(n, seen + 0.5, of - seen + 0.5).pmf(np.arange(count, n + 1)).sum()
     assert excess_p(count, n, seen, of) == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 1000), (3, 20_000), (7, 10)])
+def test_bounds_of_a_rate_are_clopper_and_pearsons(count, n):
+    low, high = binomial_bounds(count, n, 0.05)
+    assert low == pytest.approx(beta(count, n - count + 1).ppf(0.05) if count else 0.0)
+    assert high == pytest.approx(beta(count + 1, n - count).ppf(0.95))
 
 
 def test_no_count_is_no_surprise_and_every_count_none_either():

@@ -1,4 +1,4 @@
-"""drift report, drift labels: a week in words and pictures, and what to label."""
+"""drift report, labels, calibrate: a week in words and pictures, what to label, a trial."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from isogloss.calibrations import verification_table, verify_calibration
 from isogloss.commands.target import target_of
+from isogloss.failures import Misused
 from isogloss.output import Format, FormatOption, Table, say, show
 
 
@@ -14,6 +16,7 @@ def add_to(commands: typer.Typer) -> None:
     """Join this module's commands to the drift group."""
     commands.command(epilog="Example: isogloss drift report sentiment --file week.html")(report)
     commands.command(epilog="Example: isogloss drift labels sentiment -o json")(labels)
+    commands.command(epilog="Example: isogloss drift calibrate runs/tfidf --verify")(calibrate)
 
 
 def report(
@@ -44,6 +47,28 @@ def labels(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) 
     show(listed, output, lambda: _labels_table(listed))
     if output is Format.TABLE:
         say(f"{listed['labelled']} of {len(listed['items'])} are labelled")
+
+
+def calibrate(
+    artifact: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="Replay; it takes minutes.")] = False,
+    hours: Annotated[int, typer.Option(min=1, help="Quiet hours that are replayed.")] = 720,
+    budget: Annotated[float, typer.Option(min=0.001, help="False findings in 12 weeks.")] = 1.0,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Replay a quiet month and six drifts of an artifact's own Reference through the drift-monitor.
+
+    It calibrates itself to each version, so there is nothing to set; exits 1 when the replay shows
+    more false findings than promised, or a drift that is not found within a day.
+    """
+    if not verify:
+        raise Misused("the drift-monitor calibrates itself to each version; --verify tries it out")
+    say(f"replaying {hours} quiet hours and six drifts of {artifact}")
+    shown = verify_calibration(artifact, hours, budget)
+    show(shown, output, lambda: verification_table(shown))
+    if not shown["passed"]:
+        raise typer.Exit(1)
 
 
 def _report_table(result: Any) -> Table:

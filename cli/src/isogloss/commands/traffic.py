@@ -94,7 +94,7 @@ def status(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) 
     show(drift, output, lambda: signal_table(drift))
     for finding in drift["findings"]:
         if output is Format.TABLE:
-            say(f"finding: {finding['text']}")
+            say(f"{finding['severity']}: {finding['text']}; {finding['because']}")
     if drift["findings"]:
         raise typer.Exit(1)
 

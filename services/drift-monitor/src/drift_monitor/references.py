@@ -69,7 +69,7 @@ class Reference:
 def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     """Read a reference.safetensors of a version with these labels; raises ReferenceRefused."""
     columns = _read_columns(raw, len(labels))
-    rows = rows_of_columns(columns, _read_languages(raw))
+    rows = rows_of_columns(columns, read_languages(raw))
     length_slices = np.array([length_slice(words) for words in columns["words"]])
     sketcher = make_sketcher(labels, rows)
     vectors = sketcher.vectors(rows).astype(np.float64)
@@ -158,7 +158,7 @@ def _read_columns(raw: bytes, labels: int) -> dict[str, NDArray[np.generic]]:
     return {name: columns[name][_spread(rows)] for name in _COLUMNS}
 
 
-def _read_languages(raw: bytes) -> list[str]:
+def read_languages(raw: bytes) -> list[str]:
     """Read the names that `language_index` counts, from the file's header."""
     length = int.from_bytes(raw[:8], "little")
     try:
