@@ -14,6 +14,7 @@ _TROUBLES = frozenset(
         "WorkloadsUnreachable",
         "GatewayUnreachable",
         "RegistryUnreachable",
+        "ShadowOnly",
     }
 )
 
