@@ -28,7 +28,7 @@ RIGHTS = {
         ("policy", "poddisruptionbudgets", ""): set(ALL),
         ("apps", "deployments", ""): set(READ),
         ("", "pods", ""): set(READ),
-        ("", "events", ""): set(READ),
+        ("", "events", ""): {*READ, "create"},
         ("isogloss.dev", "servedmodels", ""): set(READ),
         ("isogloss.dev", "servedmodels/status", ""): {"patch"},
         ("coordination.k8s.io", "leases", ""): {"create"},

@@ -180,6 +180,38 @@ async def test_an_object_deleted_since_it_was_listed_is_no_fault(scene):
     assert scene.server.objects == {}
 
 
+async def test_each_move_of_a_rollout_is_an_event_of_its_model(scene):
+    await scene.write()
+    await scene.objects.read()
+    reasons = [{"outcome": "FAIL", "text": "9 % errors"}]
+    for status in (
+        a_status("CANARY", step=0, weights="blue 90 / green 10"),
+        a_status("CANARY", step=0, weights="blue 90 / green 10", text="another text"),
+        a_status("CANARY", step=0, paused="ask the team"),
+        a_status("ROLLED_BACK", verdictReasons=reasons),
+    ):
+        scene.clock.time += 20
+        await scene.objects.publish("sentiment", status)
+    events = [item for path, item in scene.server.objects.items() if "/events/" in path]
+
+    assert [(e["type"], e["reason"]) for e in events] == [
+        ("Normal", "RolloutCanary"),
+        ("Warning", "RolloutPaused"),
+        ("Warning", "RolloutRolledBack"),
+    ]
+    assert "9 % errors" in events[-1]["message"]
+    assert {e["involvedObject"]["name"] for e in events} == {"sentiment"}
+
+
+async def test_an_event_that_is_refused_keeps_no_status_back(scene):
+    await scene.write()
+    await scene.objects.read()
+    scene.server.refused = {"/api/v1/namespaces/isogloss/events": "no room"}
+    await scene.objects.publish("sentiment", a_status())
+
+    assert scene.shown()["phase"] == "CANARY"
+
+
 async def test_a_refused_status_is_said(scene):
     await scene.write()
     await scene.objects.read()

@@ -6,6 +6,7 @@ read; generations and times of change are added to the status here. A status who
 alone have moved is shown only every few seconds, since each showing is a write.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from typing import Any
 
 from lifecycle.documents import DocumentRefused
 from lifecycle.served_models import ServedModel, read_served_model
+from rollout_controller.adapters.phase_events import event_of
 from rollout_controller.ports import ServedModelsRead, ServedModelsUnreachable
-from servicekit.kubernetes_api import KubernetesApi, KubernetesFault, ObjectMissing, grouped
+from servicekit.kubernetes_api import KubernetesApi, KubernetesFault, ObjectMissing, core, grouped
 
 VERSION = "isogloss.dev/v1alpha1"
 _KIND = "ServedModel"
 _PLURAL = "servedmodels"
 _EVERY_SECONDS = 1.0
 _TEXTS_EVERY_SECONDS = 10.0
+_log = logging.getLogger(__name__)
 _TEXTS = frozenset({"message", "verdictReasons", "canary"})
 
 
@@ -72,6 +75,7 @@ class ServedModelObjects:
         generation = found["metadata"]["generation"]
         path = grouped(VERSION, self._namespace, _PLURAL, model) + "/status"
         said = {"apiVersion": VERSION, "kind": _KIND, "metadata": {"name": model}}
+        event = event_of({"apiVersion": VERSION, "kind": _KIND, **found}, status, datetime.now(UTC))
         try:
             dated = _dated(status, found.get("status", {}), generation)
             self._found[model] = await self._api.apply(path, {**said, "status": dated})
@@ -80,6 +84,14 @@ class ServedModelObjects:
         except KubernetesFault as error:
             raise ServedModelsUnreachable(str(error)) from error
         self._shown[model] = _Shown(status, generation, self._clock())
+        if event:
+            await self._tell(event)
+
+    async def _tell(self, event: Any) -> None:
+        try:
+            await self._api.create(core(self._namespace, "events"), event)
+        except KubernetesFault as error:
+            _log.warning("event not made", extra={"reason": str(error)})
 
     def _is_due(self, model: str, status: Mapping[str, Any], generation: int) -> bool:
         shown = self._shown.get(model)
