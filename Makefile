@@ -88,6 +88,10 @@ bench-drift: setup ## whether drift alarms mean something, on real texts, other 
 bench-rollbacks: setup ## how fast users are away from a bad version, under load (benchmarks/results/rollbacks.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/rollbacks $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: setup ## how many events the drift-monitor takes and counts on one core (ARGS="--events 10000000")
+	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/ingest.py $(ARGS)
+
 bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving $(ARGS)
 

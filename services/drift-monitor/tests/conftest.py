@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import hashlib
+import importlib.util
 import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -24,6 +27,11 @@ from drift_monitor.shelf import Shelf
 from drift_monitor.standards import Standards
 from servicekit.process import Health
 from servicekit.signing import generate_key
+
+_SUITE = "drift_monitor_store_suite"
+_spec = importlib.util.spec_from_file_location(_SUITE, Path(__file__).with_name("store_suite.py"))
+sys.modules[_SUITE] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules[_SUITE])
 
 BASELINE = "sha256:" + "b" * 64
 CANDIDATE = "sha256:" + "c" * 64

@@ -56,9 +56,12 @@ def count_records(records: Sequence[Record], store: Store, shelf: Shelf, rules: 
     # Fetched before the transaction: a slow registry must not lock the tables.
     references = {b.version: shelf.find(b.version, b.labels) for _, b in batches}
     with store.begin() as transaction:
-        progress = transaction.progress
-        fresh = [(r, b) for r, b in batches if progress.is_new(b.batch_id, r.received_at)]
-        progress.advance(records[-1].seq)
+        # The first of each id: a sender may repeat one within seconds.
+        each = {batch.batch_id: (record, batch) for record, batch in reversed(batches)}
+        times = {batch_id: record.received_at for batch_id, (record, _) in each.items()}
+        new = transaction.progress.note_new(times)
+        fresh = [(r, b) for r, b in batches if b.batch_id in new and each[b.batch_id][0] is r]
+        transaction.progress.advance(records[-1].seq)
         counting = _Counting(transaction, references, rules, Counted())
         for record, batch in fresh:
             counting.add_answers(record, batch)
@@ -82,33 +85,40 @@ class _Counting:
     references: Mapping[str, Reference | None]
     rules: Rules
     counted: Counted
-    kept: dict[int, int] = field(default_factory=dict)
-    """Answers kept, by the row of a paired version."""
+    versions: dict[tuple[str, str, tuple[str, ...]], Version] = field(default_factory=dict)
+    room: dict[int, float] = field(default_factory=dict)
+    """How many more answers may be kept, by the row of a version."""
 
     def add_answers(self, record: Record, batch: EventBatch) -> None:
         self.counted.events.update((batch.model, outcome) for outcome in batch.outcome)
         self.counted.requests[batch.model] += requests_in(batch)
-        version = self.transaction.registered.version(batch.model, batch.version, batch.labels)
-        if self._is_full(version):
+        version = self._version(batch)
+        if self._room(version) <= 0:
             self.counted.answers_refused += batch.rows
             self._note_full(version, float(batch.time.min()))
             return
         self.transaction.answers.add(version, record.received_at, answers_of(batch))
-        self.kept[version.row] = self.kept.get(version.row, 0) + batch.rows
+        self.room[version.row] -= batch.rows
 
-    def _is_full(self, version: Version) -> bool:
-        """Say whether a paired version has answers enough.
+    def _version(self, batch: EventBatch) -> Version:
+        named = (batch.model, batch.version, batch.labels)
+        if named not in self.versions:
+            self.versions[named] = self.transaction.registered.version(*named)
+        return self.versions[named]
+
+    def _room(self, version: Version) -> float:
+        """Say how many more answers of a version are wanted: without a pairing, all.
 
         The Candidate may keep twice as many, or its answers would end before the Baseline's.
         """
-        pairings = self.transaction.registered.pairings(version.model)
-        current = [pairing for pairing in pairings if pairing.until is None]
-        roles = {p.candidate: 2 for p in current} | {p.baseline: 1 for p in current}
-        if version.digest not in roles:
-            return False
-        if version.row not in self.kept:
-            self.kept[version.row] = self.transaction.answers.count(version)
-        return self.kept[version.row] >= roles[version.digest] * self.rules.pair_limit
+        if version.row not in self.room:
+            pairings = self.transaction.registered.pairings(version.model)
+            current = [pairing for pairing in pairings if pairing.until is None]
+            roles = {p.candidate: 2 for p in current} | {p.baseline: 1 for p in current}
+            limit = roles.get(version.digest, inf) * self.rules.pair_limit
+            kept = self.transaction.answers.count(version) if limit < inf else 0
+            self.room[version.row] = limit - kept
+        return self.room[version.row]
 
     def _note_full(self, version: Version, at: float) -> None:
         """Whatever else comes counts for no pairing of this version, from `at` on."""
@@ -159,8 +169,11 @@ class _Counting:
             window = _roll(self.transaction, window, at, seconds)
         elif len(drift.slices(version) - {name}) >= _MOST_SLICES:
             return None
-        end = boundary_after(at, seconds)
-        return window or Window(version, name, end - seconds, end, 0, np.zeros(width))
+        if window is not None:
+            return window
+        # A clock that was set back, or a replica that is late, must not reopen what is closed.
+        end = boundary_after(max(at, drift.closed_until(version, name)), seconds)
+        return Window(version, name, end - seconds, end, 0, np.zeros(width))
 
     def _offer(self, tranche: Tranche, part: Part, measured: Measured) -> None:
         """Offer those rows for labelling whose priority is low enough in their stratum."""

@@ -110,8 +110,8 @@ class Progress(Protocol):
     def advance(self, seq: int) -> None:
         """Set that number."""
 
-    def is_new(self, batch_id: str, received_at: float) -> bool:
-        """Note a batch id; False when it was noted before."""
+    def note_new(self, batches: Mapping[str, float]) -> set[str]:
+        """Note batch ids with their times of arrival; return those that nobody noted before."""
 
     def recent_batches(self, count: int) -> list[str]:
         """Return the newest batch ids, oldest first."""
@@ -172,6 +172,9 @@ class Drift(Protocol):
 
     def open_window(self, version: str, slice_name: str) -> Window | None:
         """Return the Window that rows are added to."""
+
+    def closed_until(self, version: str, slice_name: str) -> float:
+        """Return the end of the last Window that is closed or tested; 0 before the first."""
 
     def save_window(self, window: Window, *, closed: bool = False) -> None:
         """Store a Window by version, slice and start."""

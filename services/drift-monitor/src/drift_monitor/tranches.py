@@ -78,9 +78,10 @@ class Part:
         for batch in self._batches:
             for row in batch.answered_rows:
                 for pair in batch.slices[row].items():
-                    named.setdefault(pair, []).append(position)
+                    if pair[0] not in MEASURED_KEYS:
+                        named.setdefault(pair, []).append(position)
                 position += 1
-        found |= {f"{k}={v}": rows for (k, v), rows in named.items() if k not in MEASURED_KEYS}
+        found |= {f"{key}={value}": rows for (key, value), rows in named.items()}
         return {name: rows for name, rows in found.items() if rows}
 
     def sums(

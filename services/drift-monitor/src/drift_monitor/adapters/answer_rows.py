@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, select
 
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
-from drift_monitor.adapters.upserts import insert_into
+from drift_monitor.adapters.upserts import insert_into, insert_new
 from drift_monitor.answers import Answer
 from drift_monitor.mirrored import Span
 from drift_monitor.noise import Repeats
@@ -28,14 +29,11 @@ class AnswerRows:
 
     def add(self, version: Version, received_at: float, answers: Sequence[Answer]) -> None:
         """Keep answers; the first of a request id stays."""
-        if answers:
-            common = {"version": version.row, "received_at": received_at}
-            rows = [
-                {**vars(answer), **common, "slices": json.dumps(answer.slices)}
-                for answer in answers
-            ]
-            insert = insert_into(self._connection, ANSWERS).on_conflict_do_nothing()
-            self._connection.execute(insert, rows)
+        names = (*Answer._fields, "version", "received_at")
+        rows = [
+            (*answer[:-1], _written(answer[-1]), version.row, received_at) for answer in answers
+        ]
+        insert_new(self._connection, ANSWERS, names, rows)
 
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
         """Keep labels by request id; the last one stays."""
@@ -103,6 +101,11 @@ class AnswerRows:
     def _version(self, model: str, digest: str) -> Any:
         query = select(VERSIONS).where(VERSIONS.c.model == model, VERSIONS.c.digest == digest)
         return self._connection.execute(query).first()
+
+
+@lru_cache(4096)
+def _written(slices: tuple[str, ...]) -> str:
+    return json.dumps(slices)
 
 
 def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Select[Any]:

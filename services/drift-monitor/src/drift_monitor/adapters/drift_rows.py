@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, RowMapping, delete, select, union, update
+from sqlalchemy import Connection, RowMapping, delete, func, select, union, update
 
 from drift_monitor.adapters.tables import FINDINGS, MONITORS, NULLS, READINGS, VERSIONS, WINDOWS
 from drift_monitor.adapters.upserts import insert_into, put
@@ -31,6 +31,15 @@ class DriftRows:
         )
         row = self._connection.execute(query).mappings().first()
         return _window(row) if row else None
+
+    def closed_until(self, version: str, slice_name: str) -> float:
+        """Return the end of the last Window that is closed or tested; 0 before the first."""
+        of_slice = (WINDOWS.c.version == version) & (WINDOWS.c.slice == slice_name)
+        closed = select(func.max(WINDOWS.c.end)).where(of_slice, WINDOWS.c.closed)
+        was = (READINGS.c.version == version) & (READINGS.c.slice == slice_name)
+        tested = select(func.max(READINGS.c.end)).where(was)
+        ends = (self._connection.execute(query).scalar() for query in (closed, tested))
+        return max(float(end or 0.0) for end in ends)
 
     def save_window(self, window: Window, *, closed: bool = False) -> None:
         """Store a Window by version, slice and start."""

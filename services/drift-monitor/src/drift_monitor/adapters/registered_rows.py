@@ -1,12 +1,12 @@
 """Progress, pairings and versions as rows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, insert, select, update
 
 from drift_monitor.adapters.tables import BATCHES, LEASES, MARKS, NOISE, PAIRINGS, VERSIONS
-from drift_monitor.adapters.upserts import insert_into, put
+from drift_monitor.adapters.upserts import insert_new, put
 from drift_monitor.noise import Noise
 from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Version
@@ -30,11 +30,13 @@ class ProgressRows:
         """Set that number."""
         put(self._connection, MARKS, {"journal": self._journal, "applied": seq})
 
-    def is_new(self, batch_id: str, received_at: float) -> bool:
-        """Note a batch id; False when any replica noted it before."""
-        statement = insert_into(self._connection, BATCHES).on_conflict_do_nothing()
-        values = {"batch_id": batch_id, "received_at": received_at}
-        return self._connection.execute(statement, values).rowcount == 1
+    def note_new(self, batches: Mapping[str, float]) -> set[str]:
+        """Note batch ids with their times of arrival; return those that nobody noted before."""
+        known = select(BATCHES.c.batch_id).where(BATCHES.c.batch_id.in_(list(batches)))
+        new = set(batches) - set(self._connection.execute(known).scalars())
+        rows = [(batch_id, batches[batch_id]) for batch_id in new]
+        insert_new(self._connection, BATCHES, ("batch_id", "received_at"), rows)
+        return new
 
     def recent_batches(self, count: int) -> list[str]:
         """Return the newest batch ids, oldest first."""
