@@ -27,6 +27,8 @@ from worlds import MONITORS, make_world
 from drift_monitor.detectors import DETECTORS
 from drift_monitor.quiet import Effort
 
+EFFORT = Effort(windows=2000, paths=100)
+"""Half of what the monitor does for a version, since it is done anew for each simulated one."""
 _PART = 5
 """Seeds between two lines of progress."""
 
@@ -40,7 +42,7 @@ def _kinds() -> Mapping[str, Kind]:
 
 def one_model(seed: int) -> dict[str, float]:
     """Return everything measured on one simulated model."""
-    world = make_world(_kinds(), seed, Effort())
+    world = make_world(_kinds(), seed, EFFORT)
     found = quiet_weeks(_kinds(), world, seed)
     return found | delays(_kinds(), world, seed) | harms(_kinds(), world, seed)
 

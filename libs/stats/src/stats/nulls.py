@@ -166,7 +166,7 @@ def _block_sums(
     rows: NDArray[np.floating], blocks: NDArray[np.integer]
 ) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
     _, place = np.unique(blocks, return_inverse=True)
-    sizes = np.bincount(place).astype(np.float64)
-    sums = np.zeros((len(sizes), rows.shape[1]), dtype=rows.dtype)
-    np.add.at(sums, place, rows)
-    return sums, sizes
+    sizes = np.bincount(place)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    sums = np.add.reduceat(rows[np.argsort(place, kind="stable")], starts, axis=0)
+    return sums, sizes.astype(np.float64)

@@ -48,11 +48,15 @@ def rff_features(projection: NDArray[_Real], frequencies: NDArray[_Real]) -> NDA
 def mmd2(mean: Floats, reference_mean: Floats) -> Floats:
     """Return the squared maximum mean discrepancy of mean features [..., 2 D] from one [2 D].
 
-    Gretton et al. 2012, biased (V) form: without drift about 1/n, never negative. Multiplied out:
-    for thousands of windows their differences would be more memory than work.
+    From several [r, 2 D] it is [..., r]. Gretton et al. 2012, biased (V) form: without drift about
+    1/n, never negative. Multiplied out: for thousands of windows their differences would be more
+    memory than work.
     """
     own = np.einsum("...i,...i->...", mean, mean)
-    distance = own - 2 * (mean @ reference_mean) + reference_mean @ reference_mean
+    theirs = np.einsum("...i,...i->...", reference_mean, reference_mean)
+    if reference_mean.ndim > 1:
+        own = own[..., None]
+    distance = own - 2 * (mean @ reference_mean.T) + theirs
     return np.asarray(np.maximum(0.0, distance), dtype=np.float64)
 
 

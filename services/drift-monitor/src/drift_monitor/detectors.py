@@ -46,6 +46,15 @@ def most_rows(reference_n: int) -> int:
 
 def statistics(sketcher: Sketcher, n: int, means: Floats, reference: Sample) -> dict[str, Floats]:
     """Return each RESAMPLED Detector's statistic for windows of n rows with means [..., width]."""
+    where = sketcher.part("features")
+    embedding = n * mmd2(means[..., where], reference.mean[where])
+    return {"embedding": embedding, **share_statistics(sketcher, n, means, reference)}
+
+
+def share_statistics(
+    sketcher: Sketcher, n: int, means: Floats, reference: Sample
+) -> dict[str, Floats]:
+    """Return those of the Detectors that compare shares: all but the embedding."""
 
     def part(name: str) -> tuple[Floats, Floats]:
         where = sketcher.part(name)
@@ -58,7 +67,6 @@ def statistics(sketcher: Sketcher, n: int, means: Floats, reference: Sample) -> 
 
     scores = [ks_statistic(*part(f"score {label}")) for label in sketcher.scored]
     found = {
-        "embedding": n * mmd2(*part("features")),
         "label": counts("label"),
         "language": counts("language"),
         "scores": sqrt(n) * np.max(scores, axis=0),

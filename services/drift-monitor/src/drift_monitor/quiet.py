@@ -21,12 +21,14 @@ from drift_monitor.detectors import (
     comparable,
     cosines,
     most_rows,
+    share_statistics,
     statistics,
 )
 from drift_monitor.monitors import RULES
 from drift_monitor.sketches import Floats, Sketcher
 from stats.nulls import NullDistribution, bootstrap_means, z_scores
 from stats.page_budget import ALLOWANCES, AlarmCurves, Limit, alarm_curves, independent_curves
+from stats.two_sample import mmd2
 
 KeepGoing = Callable[[], bool]
 
@@ -34,9 +36,9 @@ KeepGoing = Callable[[], bool]
 _GRID = (FEWEST_ROWS, 500, 1000, 2000, 5000)
 # Hourly Windows of the twelve weeks that a budget is for.
 _PATH_WINDOWS = 2016
-# Rows of a larger Reference without blocks are first added up at random into so many: less work,
-# and spreads are still known to 3 %. With a few hundred they would not be.
-_MOST_BLOCKS = 2000
+# Of more rows without blocks a few each are joined at random: less work, and spreads are still
+# known to 3 %. With a few hundred they would not be.
+_MOST_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,19 @@ class Material:
     """Rows that are resampled: vectors [n_ref, width], and the block of each where one is known.
 
     A block is what rows have in common that makes them alike: a caller, a session, ten minutes.
+    Each vector may be the mean of several rows.
     """
 
     sketcher: Sketcher
     vectors: NDArray[np.float32]
     blocks: NDArray[np.integer] | None = None
+    rows_each: int = 1
+
+    @property
+    def reference(self) -> Sample:
+        """All rows together."""
+        rows = len(self.vectors) * self.rows_each
+        return Sample(rows, self.vectors.mean(axis=0, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -144,8 +154,8 @@ def simulate_quiet(
 ) -> Quiet | None:
     """Resample nulls and alarm curves; takes seconds, None when told to stop in between."""
     rng = np.random.default_rng(seed)
-    material = _in_blocks(material, rng)
-    middle = Sample(len(material.vectors), material.vectors.mean(axis=0, dtype=np.float64))
+    material = _thinned(material, rng)
+    middle = material.reference
     largest = most_rows(middle.n)
     samples: dict[int, dict[str, Floats]] = {}
     means: Floats = np.empty(0)
@@ -172,18 +182,21 @@ def _paths(
     about is another: each path's Reference is off by the difference of two resampled ones.
     """
     rng = np.random.default_rng(len(means))
-    n_ref, n = len(material.vectors), most_rows(len(material.vectors))
-    middle = material.vectors.mean(axis=0, dtype=np.float64)
+    middle = material.reference
+    n_ref, n = middle.n, most_rows(middle.n)
     one, other = (
         np.concatenate(list(_windows(material, n_ref, effort.paths, rng))) for _ in range(2)
     )
     length = min(_PATH_WINDOWS, len(means))
     z: dict[str, list[Floats]] = {name: [] for name in RESAMPLED}
-    for error in one - other:
+    references = middle.mean + one - other
+    features = material.sketcher.part("features")
+    distances = n * mmd2(means[:, features], references[:, features])
+    for reference, embedding in zip(references, distances.T, strict=True):
         if not keep_going():
             return None
-        reference = Sample(n_ref, middle + error)
-        found = statistics(material.sketcher, n, means, reference)
+        found = share_statistics(material.sketcher, n, means, Sample(n_ref, reference))
+        found["embedding"] = embedding
         chosen = rng.permutation(len(means))[:length]
         p_values = nulls.p_values(comparable(found, n, n_ref), n)
         for name, values in p_values.items():
@@ -194,16 +207,21 @@ def _paths(
 def _windows(
     material: Material, n: int, windows: int, rng: np.random.Generator
 ) -> Iterator[Floats]:
-    seed = int(rng.integers(2**31))
-    return bootstrap_means(material.vectors, n, windows, seed, material.blocks)
-
-
-def _in_blocks(material: Material, rng: np.random.Generator) -> Material:
+    seed, vectors = int(rng.integers(2**31)), material.vectors
     if material.blocks is not None:
-        return material
+        return bootstrap_means(vectors, n, windows, seed, material.blocks)
+    return bootstrap_means(vectors, round(n / material.rows_each), windows, seed)
+
+
+def _thinned(material: Material, rng: np.random.Generator) -> Material:
+    """Return the means of a few rows each, in place of very many rows."""
     rows = len(material.vectors)
-    blocks = rng.permutation(rows) // -(-rows // _MOST_BLOCKS)
-    return Material(material.sketcher, material.vectors, blocks)
+    each = -(-rows // _MOST_ROWS)
+    if material.blocks is not None or each == 1:
+        return material
+    groups = rng.permutation(rows)[: rows // each * each].reshape(-1, each)
+    means = np.stack([material.vectors[group].mean(axis=0) for group in groups])
+    return Material(material.sketcher, means, rows_each=each)
 
 
 def _around(sizes: tuple[int, ...], n: int) -> tuple[int, int, float]:
