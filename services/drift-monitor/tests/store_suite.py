@@ -7,6 +7,7 @@ import pytest
 
 from drift_monitor.answers import Answer
 from drift_monitor.buckets import Bucket
+from drift_monitor.detectors import Cosine
 from drift_monitor.labelling import Candidate, priority_of
 from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Report, StoreUnavailable
@@ -102,9 +103,9 @@ class StoreSuite:
             (closed,) = transaction.drift.windows(closed=True)
             assert (closed.n, closed.sums.tolist()) == (5, [3.0] * 4)
             assert transaction.drift.closed_until(DIGEST, "all") == 60.0
-            transaction.drift.tested(closed, {}, 0.02)
+            transaction.drift.tested(closed, {}, Cosine(0.02, 0.5))
         with pytest.raises(StoreUnavailable), store.begin() as transaction:
-            transaction.drift.tested(closed, {}, 0.02)
+            transaction.drift.tested(closed, {}, Cosine(0.02, 0.5))
 
     def test_answers_keep_their_first_and_labels_their_last(self, store):
         with store.begin() as transaction:

@@ -38,6 +38,8 @@ from servicekit.process import Health, install_pages
 from servicekit.signing import load_signer
 
 _DAY_SECONDS = 86_400.0
+# Numbered: tables of a release before it had other columns, and what they held was of hours.
+_DATABASE = "drift-monitor-2.db"
 # Quality is told of a day, as hourly Windows go: less scatters by points.
 _QUALITY_WINDOWS = 24
 # A thousand labels with ids of 200 characters; event batches have a limit of their own below it.
@@ -111,7 +113,7 @@ def _body_limit(scope: Mapping[str, Any]) -> int:
 def _open_store(settings: DriftMonitorSettings) -> SqlStore:
     name = journal_name(settings.data_dir)
     if settings.database_url is None:
-        return open_sqlite(settings.data_dir / "drift-monitor.db", name)
+        return open_sqlite(settings.data_dir / _DATABASE, name)
     password = settings.database_password
     address = settings.database_url.get_secret_value()
     return open_postgresql(address, password.get_secret_value() if password else None, name)
