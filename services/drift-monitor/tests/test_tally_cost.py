@@ -7,7 +7,7 @@ from drift_monitor.adapters import answer_rows
 from drift_monitor.adapters.tables import METADATA
 from drift_monitor.mirrored import Span
 
-SPAN = Span(since=0.0, until=None, settled_before=1.0)
+SPAN = Span(since=0.0, until=None, settled_before=1.0, late_after=5.0)
 VERSIONS = (1, 2)
 
 
@@ -23,7 +23,7 @@ def plan_of(query):
 
 
 def test_what_the_candidate_said_of_a_request_is_looked_up():
-    steps = plan_of(answer_rows._cells(VERSIONS, SPAN, ["negative", "positive"]))
+    steps = plan_of(answer_rows._counts(VERSIONS, SPAN, ["negative", "positive"]))
     looked_up = [step for step in steps if step.startswith(("SEARCH report", "SEARCH theirs"))]
 
     assert looked_up

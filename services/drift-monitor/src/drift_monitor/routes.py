@@ -96,7 +96,8 @@ async def put_pairing(
 @router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[role("viewer")])
 async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
     """Show a pairing's counts so far."""
-    known = await _tally(parts, model, rollout)
+    known = parts.recent.find((model, rollout), parts.clock())
+    known = known or await _tally(parts, model, rollout)
     return pairing_page(known.pairing, known.tallies)
 
 
@@ -161,7 +162,7 @@ def _version_page(transaction: Transaction, digest: str, parts: Parts) -> dict[s
 async def _tally(
     parts: Parts, model: str, rollout: str, mirror: MirrorCount | None = None
 ) -> Known:
-    settled = parts.settled()
+    settled, began = parts.settled(), parts.clock()
 
     def tallied(transaction: Transaction) -> Known | None:
         known = transaction.registered.pairings(model)
@@ -176,6 +177,7 @@ async def _tally(
     if found is None:
         detail = f"{model} has no pairing for rollout {rollout}: the rollout-controller puts it."
         raise Problem(404, "unknown-pairing", "Unknown pairing", detail)
+    parts.recent.keep((model, rollout), found, began, parts.clock())
     return found
 
 

@@ -3,7 +3,6 @@
 Pure. Rows of the Baseline that look alike come counted together, as cells.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -12,6 +11,7 @@ from drift_monitor.windows import ALL, LONG, MEDIUM, SHORT
 
 _MOST_SLICES = 30
 """Callers name Slices; what Evidence states of them must stay small."""
+Latencies = tuple[Mapping[int, int], Mapping[int, int]]
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Cell:
 
     `answered`: with a label; `reported`: the Candidate told what became of the same request, in
     `candidate_ok` with an answer; `paired`: of the same text; `right`, `candidate_right`: as the
-    label says, None without one. `first`: the request's first text, the only one that errors and
-    latencies are counted of; `buckets`: (Baseline's, Candidate's) of pairs.
+    label says, None without one. `first`: the request's first text, the only one that errors are
+    counted of.
     """
 
     slices: tuple[str, ...]
@@ -34,7 +34,6 @@ class Cell:
     right: bool | None
     candidate_right: bool | None
     first: bool
-    buckets: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -95,24 +94,20 @@ class Tallies:
     span: Span
     all: Tally
     slices: tuple[Tally, ...]
-    latencies: tuple[Mapping[int, int], Mapping[int, int]]
+    latencies: Latencies
 
 
-def add_up(span: Span, cells: Iterable[Cell], reported: int) -> Tallies:
+def add_up(span: Span, cells: Iterable[Cell], reported: int, latencies: Latencies) -> Tallies:
     """Add cells up; `reported` is how many requests the Candidate told of in the Span's time.
 
     Requests that the gateway mirrored and nobody told of are missing on slice all: of which Slice
     they were is not known.
     """
     by_slice = {name: Tally(name) for name in (ALL, SHORT, MEDIUM, LONG)}
-    latencies: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
     for cell in cells:
         counted = _tally(cell)
         for name in (ALL, *cell.slices):
             by_slice[name] = by_slice.get(name, Tally(name)).plus(counted)
-        if cell.first and cell.paired:
-            latencies[0][cell.buckets[1]] += cell.count
-            latencies[1][cell.buckets[0]] += cell.count
     whole = by_slice.pop(ALL)
     lost = max(0, span.mirrored - reported) if span.mirrored is not None else 0
     return Tallies(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Request
@@ -11,6 +11,7 @@ from drift_monitor.intake import Intake
 from drift_monitor.metrics import Metrics
 from drift_monitor.mirrored import Settled
 from drift_monitor.ports import Store, StoreUnavailable, Transaction
+from drift_monitor.recent import Recent
 from drift_monitor.shelf import Shelf
 from drift_monitor.watch_quality import Promise
 from drift_monitor.windows import Times
@@ -35,6 +36,7 @@ class Parts:
     clock: Callable[[], float]
     times: Times
     promise: Promise
+    recent: Recent = field(default_factory=Recent)
 
     def settled(self) -> Settled:
         """Return the arrival time from which on an answer may still be waiting for its pair."""

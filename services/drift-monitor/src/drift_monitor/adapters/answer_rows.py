@@ -5,7 +5,21 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, select
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
 
 from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into, insert_new
@@ -19,6 +33,9 @@ from drift_monitor.tallies import Cell, Tallies, add_up
 _NOBODY = -1
 """The row of a version that has not answered anything yet."""
 _SECOND = 2
+_CELL, _OUR_LATENCY, _THEIR_LATENCY = range(3)
+_LOOKS = 9
+"""Columns in which rows of one cell are alike: see `tallies.Cell`."""
 
 
 class AnswerRows:
@@ -53,11 +70,16 @@ class AnswerRows:
         baseline = self._version(pairing.model, pairing.baseline)
         candidate = self._version(pairing.model, pairing.candidate)
         if baseline is None:
-            return add_up(span, (), 0)
+            return add_up(span, (), 0, ({}, {}))
         rows = (baseline.row, candidate.row if candidate else _NOBODY)
-        cells = self._connection.execute(_cells(rows, span, json.loads(baseline.labels)))
+        found = self._connection.execute(_counts(rows, span, json.loads(baseline.labels))).all()
         reported = self._connection.execute(_reported(rows, span)).scalar_one()
-        return add_up(span, (_cell(row) for row in cells), int(reported))
+        cells = (_cell(row) for row in found if row.kind == _CELL)
+        theirs, ours = (
+            {int(row.look_1): int(row.rows) for row in found if row.kind == kind}
+            for kind in (_THEIR_LATENCY, _OUR_LATENCY)
+        )
+        return add_up(span, cells, int(reported), (theirs, ours))
 
     def count(self, version: Version) -> int:
         """Return how many answers of a version are kept."""
@@ -108,17 +130,33 @@ def _written(slices: tuple[str, ...]) -> str:
     return json.dumps(slices)
 
 
-def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Select[Any]:
-    """Count alike rows of the Baseline; retries and repeated texts are one observation."""
+def _counts(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> CompoundSelect[Any]:
+    """Count alike rows of the Baseline as cells, and both versions' latencies of the pairs."""
+    rows = _compared(versions, span, labels)
+    looks = [rows.c[f"look_{place}"] for place in range(_LOOKS)]
+    cells = select(literal(_CELL).label("kind"), func.count().label("rows"), *looks)
+    latencies = (
+        select(literal(kind), func.count(), null(), bucket, *[null()] * (_LOOKS - 2))
+        .where(rows.c.timed == 1)
+        .group_by(bucket)
+        for kind, bucket in ((_OUR_LATENCY, rows.c.ours), (_THEIR_LATENCY, rows.c.theirs))
+    )
+    return union_all(cells.group_by(*looks), *latencies)
+
+
+def _compared(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Any:
+    """Put the Candidate's row, and the label, beside each row of the Baseline that counts."""
     ours, theirs = _first_of_each_text(versions, span), ANSWERS.alias("theirs")
-    same_request = and_(theirs.c.version == versions[1], theirs.c.request == ours.c.request)
-    same_text = and_(same_request, theirs.c.request_id == ours.c.request_id)
+    same_text = and_(
+        theirs.c.version == versions[1],
+        theirs.c.request == ours.c.request,
+        theirs.c.request_id == ours.c.request_id,
+    )
     # A label that no answer can have says nothing about who is right.
     labelled = and_(LABELS.c.request_id == ours.c.request_id, LABELS.c.label.in_(labels))
     answered = ours.c.outcome == "ok"
     in_time = theirs.c.time <= ours.c.time + span.late_after
     paired = and_(answered, theirs.c.outcome == "ok", in_time)
-    timed = and_(ours.c.first, paired)
     looks = (
         ours.c.slices,
         _flag(answered),
@@ -129,21 +167,21 @@ def _cells(versions: tuple[int, int], span: Span, labels: Sequence[str]) -> Sele
         case((LABELS.c.label.is_not(None), _flag(ours.c.label == LABELS.c.label))),
         case((LABELS.c.label.is_not(None), _flag(theirs.c.label == LABELS.c.label))),
         _flag(ours.c.first),
-        case((timed, ours.c.latency_bucket), else_=0),
-        case((timed, theirs.c.latency_bucket), else_=0),
     )
     named = [look.label(f"look_{place}") for place, look in enumerate(looks)]
+    timed = _flag(and_(ours.c.first, paired)).label("timed")
+    buckets = (ours.c.latency_bucket.label("ours"), theirs.c.latency_bucket.label("theirs"))
     joined = ours.outerjoin(theirs, same_text).outerjoin(LABELS, labelled)
-    query = select(func.count(), *named).select_from(joined).where(ours.c.copy == 1)
-    return query.group_by(*named)
+    query = select(*named, timed, *buckets).select_from(joined).where(ours.c.copy == 1)
+    return query.cte("compared")
 
 
 def _cell(row: Row[Any]) -> Cell:
-    count, slices, answered, reported, candidate_ok, paired, agrees, *others = tuple(row)
-    right, candidate_right, first, ours, theirs = others
+    answered, reported, candidate_ok, paired, agrees, *others = tuple(row)[3:]
+    right, candidate_right, first = others
     return Cell(
-        slices=tuple(json.loads(slices)),
-        count=int(count),
+        slices=tuple(json.loads(row.look_0)),
+        count=int(row.rows),
         answered=bool(answered),
         reported=bool(reported),
         candidate_ok=bool(candidate_ok),
@@ -152,27 +190,28 @@ def _cell(row: Row[Any]) -> Cell:
         right=None if right is None else bool(right),
         candidate_right=None if candidate_right is None else bool(candidate_right),
         first=bool(first),
-        buckets=(int(ours), int(theirs)),
     )
 
 
 def _first_of_each_text(versions: tuple[int, int], span: Span) -> Any:
-    """Number the copies of each text among the rows of the Baseline that count."""
-    baseline, candidate = versions
-    report = _report(candidate, ANSWERS.c.request).scalar_subquery()
-    rows = (
-        select(ANSWERS, report.label("report"))
-        .where(ANSWERS.c.version == baseline, ANSWERS.c.outcome != "rejected")
-        .where(_within(ANSWERS.c.time, span))
-        .subquery()
-    )
+    """Number the copies of each text among the rows of the Baseline that count, each with what the
+    Candidate said became of the request, which all its rows say alike.
+    """
+    rows, report = ANSWERS.alias("rows"), ANSWERS.alias("report")
+    same = and_(report.c.version == versions[1], report.c.request == rows.c.request, report.c.first)
     text = func.coalesce(func.nullif(rows.c.fingerprint, ""), rows.c.request_id)
     order = (rows.c.time, rows.c.request_id)
     copies = func.row_number().over(partition_by=text, order_by=order).label("copy")
-    counts: Any = rows.c.report.is_not(None)
+    counts: Any = report.c.outcome.is_not(None)
     if not span.partial:
         counts = or_(counts, rows.c.received_at < span.settled_before)
-    return select(rows, copies).where(counts).subquery("ours")
+    query = select(rows, report.c.outcome.label("report"), copies)
+    return (
+        query.select_from(rows.outerjoin(report, same))
+        .where(rows.c.version == versions[0], rows.c.outcome != "rejected")
+        .where(_within(rows.c.time, span), counts)
+        .subquery("ours")
+    )
 
 
 def _copies(version: int, since: float) -> Any:
