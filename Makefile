@@ -88,6 +88,10 @@ bench-drift: setup ## whether drift alarms mean something, on real texts, other 
 bench-rollbacks: setup ## how fast users are away from a bad version, under load (benchmarks/results/rollbacks.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/rollbacks $(ARGS)
 
+.PHONY: bench-quality
+bench-quality: setup ## whether what is said of quality is true: estimates, intervals, pages from labels (ARGS="--replays 100")
+	@OPENBLAS_NUM_THREADS=1 PYTHONPATH=benchmarks:benchmarks/drift $(BIN)/python benchmarks/quality.py $(ARGS)
+
 .PHONY: bench-ingest
 bench-ingest: setup ## how many events the drift-monitor takes and counts on one core (ARGS="--events 10000000")
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/ingest.py $(ARGS)

@@ -229,8 +229,8 @@ class Monitor:
         transport = httpx.ASGITransport(app)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://monitor")
 
-    async def ask(self, method, path, role="predictor", **options):
-        headers = {"Content-Type": "application/json"}
+    async def ask(self, method, path, role="predictor", more=(), **options):
+        headers = {"Content-Type": "application/json"} | dict(more)
         headers |= {"Authorization": f"Bearer {role}"} if role else {}
         return await self._http.request(method, path, headers=headers, **options)
 
@@ -257,11 +257,11 @@ class Monitor:
 def running(settings, fake_references):
     """Run a test's steps on a started app; started again it finds what the last one left."""
 
-    def run(steps):
+    def run(steps, these=settings):
         async def start():
             world = SimpleNamespace(now=1000.0, health=Health(), references=fake_references)
             effort = Effort(windows=500, paths=20)
-            app = create_app(settings, world.health, lambda: world.now, fake_references, effort)
+            app = create_app(these, world.health, lambda: world.now, fake_references, effort)
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(app.router.lifespan_context(app))
                 await steps(Monitor(app, world))

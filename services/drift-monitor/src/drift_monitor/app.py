@@ -17,6 +17,8 @@ from drift_monitor.background import Background, Counting, Testing
 from drift_monitor.count import Rules
 from drift_monitor.intake import RECENT_BATCHES, Intake
 from drift_monitor.judge import Judging
+from drift_monitor.logger_routes import MAX_BYTES as LOGGED_BYTES
+from drift_monitor.logger_routes import Logger, flushing, logger_router
 from drift_monitor.metrics import Metrics
 from drift_monitor.pace import Pace
 from drift_monitor.ports import References
@@ -67,18 +69,12 @@ def create_app(
     journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
     metrics = Metrics()
-    times = Times(
-        settings.window_seconds,
-        settings.pair_lag_seconds,
-        settings.retention_days * _DAY_SECONDS,
-    )
+    kept = settings.retention_days * _DAY_SECONDS
+    times = Times(settings.window_seconds, settings.pair_lag_seconds, kept)
     pace = Pace()
     rules = Rules(settings.window_seconds, settings.pair_limit, settings.labelling_seconds, pace)
-    promise = Promise(
-        settings.accuracy_loss,
-        settings.labelling_seconds,
-        _QUALITY_WINDOWS * settings.window_seconds,
-    )
+    told = _QUALITY_WINDOWS * settings.window_seconds
+    promise = Promise(settings.accuracy_loss, settings.labelling_seconds, told)
     counting = Counting(intake, journal, store, shelf, rules)
     judging = _judging(settings, Standards(store, effort), shelf, promise, pace)
     testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
@@ -87,7 +83,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         running = asyncio.create_task(background.run(metrics, health))
-        yield
+        async with flushing(logger):
+            yield
         background.stop()
         await running
         journal.close()
@@ -95,18 +92,30 @@ def create_app(
         if api:
             await api.close()
 
+    logger = _open_logger(settings, intake, metrics, clock)
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
     install_problem_pages(app)
     install_pages(app, health, metrics.registry)
     app.include_router(router)
     app.include_router(quality_router)
+    app.include_router(logger_router(logger))
     app.include_router(traffic_router)
     app.add_middleware(BodyLimit, limit_of=_body_limit)
     return app
 
 
+def _open_logger(
+    settings: DriftMonitorSettings, intake: Intake, metrics: Metrics, clock: Callable[[], float]
+) -> Logger | None:
+    if settings.logger_key_file is None:
+        return None
+    return Logger(read_token(settings.logger_key_file), intake, metrics, clock)
+
+
 def _body_limit(scope: Mapping[str, Any]) -> int:
+    if scope["path"].startswith("/v1/logger/"):
+        return LOGGED_BYTES
     return _REPORT_BYTES if "/reports/" in scope["path"] else _BODY_BYTES
 
 

@@ -34,6 +34,11 @@ class DriftMonitorSettings(CallersSettings, env_prefix="ISOGLOSS_DRIFT_MONITOR_"
     signing_key_file: Path = Field(
         description="ed25519 private key (PEM, 0600) that signs shadow Evidence"
     )
+    logger_key_file: Path | None = Field(
+        None,
+        description="file (0600) with the key in the address /v1/logger/KEY that KServe's logger "
+        "sends its CloudEvents to, for runtimes that report no events; None: no such route",
+    )
     window_seconds: float = Field(
         3600.0,
         ge=1,
