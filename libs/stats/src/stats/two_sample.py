@@ -34,14 +34,20 @@ def rff_frequencies(reference: Floats, seed: int) -> Floats:
     return draws
 
 
-def rff_features(projection: NDArray[_Real], frequencies: NDArray[_Real]) -> NDArray[_Real]:
+def rff_features(
+    projection: NDArray[_Real], frequencies: NDArray[_Real], into: NDArray[_Real] | None = None
+) -> NDArray[_Real]:
     """Return features [n, 2 D] of rows [n, d]: [cos(w x), sin(w x)] / sqrt(D) for D frequencies.
 
-    In the precision of its arguments: float32 is enough for sums and ten times as fast.
+    In the precision of its arguments: float32 is enough for sums and ten times as fast. `into`
+    is filled where it is given.
     """
     phases = projection @ frequencies.T
-    features: NDArray[_Real] = np.concatenate([np.cos(phases), np.sin(phases)], axis=1)
-    features /= sqrt(len(frequencies))
+    count = len(frequencies)
+    features = np.empty((len(phases), 2 * count), phases.dtype) if into is None else into
+    np.cos(phases, out=features[:, :count])
+    np.sin(phases, out=features[:, count:])
+    features *= features.dtype.type(1 / sqrt(count))
     return features
 
 

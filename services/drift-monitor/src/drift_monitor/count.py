@@ -52,7 +52,7 @@ class Rules:
 
 def count_records(records: Sequence[Record], store: Store, shelf: Shelf, rules: Rules) -> Counted:
     """Count records in order; raises StoreUnavailable, with nothing counted."""
-    batches = [(record, read_batch(record.body)) for record in records]
+    batches = [(record, record.batch or read_batch(record.body)) for record in records]
     # Fetched before the transaction: a slow registry must not lock the tables.
     references = {b.version: shelf.find(b.version, b.labels) for _, b in batches}
     with store.begin() as transaction:

@@ -6,10 +6,11 @@ so a batch is counted once whatever crashes when.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from drift_monitor.answers import Answer
+from drift_monitor.batches import EventBatch
 from drift_monitor.buckets import Bucket
 from drift_monitor.detectors import Cosine
 from drift_monitor.findings import Finding
@@ -40,11 +41,12 @@ class ReferenceRefused(Exception):
 
 @dataclass(frozen=True)
 class Record:
-    """One journalled batch."""
+    """One journalled batch; `batch` is its body as read, where somebody has read it."""
 
     seq: int
     received_at: float
     body: bytes
+    batch: EventBatch | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

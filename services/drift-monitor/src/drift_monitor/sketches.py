@@ -103,19 +103,20 @@ class Sketcher:
 
     def vectors(self, rows: Rows) -> NDArray[np.float32]:
         """Return one vector per row [n, width]."""
-        parts: list[NDArray[Any]] = [
-            rff_features(rows.projection, self.frequencies),
-            rows.projection,
-            np.eye(len(self.labels), dtype=np.float32)[rows.label],
-            self._languages_of(rows),
-        ]
-        scores = zip(self.scored, self.score_edges, strict=True)
-        parts += [_one_hot(rows.scores[:, label], edges) for label, edges in scores]
-        parts += [_one_hot(rows.measures[name], self.edges[name]) for name in MEASURES]
-        parts.append(np.stack([rows.flags[name] for name in FLAGS], axis=1))
-        parts += [rows.signs, rows.signs[:, :1] != 0]
-        parts.append(np.stack([rows.measures[name] for name in MEASURES], axis=1))
-        vectors: NDArray[np.float32] = np.concatenate(parts, axis=1, dtype=np.float32)
+        # Filled in place: joining parts took as long as making them.
+        vectors = np.empty((len(rows), self.width), dtype=np.float32)
+        features = self.part("features")
+        rff_features(rows.projection, self.frequencies, into=vectors[:, features])
+        vectors[:, features.stop :] = 0
+        vectors[:, self.part("projection")] = rows.projection
+        for name, bins in self._bins(rows):
+            vectors[np.arange(len(rows)), self.part(name).start + bins] = 1
+        for place, name in enumerate(FLAGS):
+            vectors[:, self.part("flags").start + place] = rows.flags[name]
+        vectors[:, self.part("signs")] = rows.signs
+        vectors[:, self.part("fingerprinted").start] = rows.signs[:, 0] != 0
+        for place, name in enumerate(MEASURES):
+            vectors[:, self.part("means").start + place] = rows.measures[name]
         return vectors
 
     def part(self, name: str) -> slice:
@@ -149,10 +150,18 @@ class Sketcher:
         yield "fingerprinted", 1
         yield "means", len(MEASURES)
 
-    def _languages_of(self, rows: Rows) -> NDArray[np.float32]:
+    def _bins(self, rows: Rows) -> Iterator[tuple[str, NDArray[np.intp]]]:
+        """Yield the parts of which each row has one place, with that of each row."""
         known = {language: place for place, language in enumerate(self.languages)}
-        places = [known.get(language, len(known)) for language in rows.language.tolist()]
-        return np.eye(len(known) + 1, dtype=np.float32)[places]
+        languages = [known.get(language, len(known)) for language in rows.language.tolist()]
+        yield "label", rows.label.astype(np.intp)
+        yield "language", np.array(languages, dtype=np.intp)
+        # side="left": a value on an edge belongs below it, so that the mass at 0 has its own bin.
+        for label, edges in zip(self.scored, self.score_edges, strict=True):
+            yield f"score {label}", np.searchsorted(edges, rows.scores[:, label], side="left")
+        for name in MEASURES:
+            edges = self.edges[name]
+            yield name, np.searchsorted(edges, rows.measures[name], side="left")
 
 
 def make_sketcher(labels: tuple[str, ...], reference: Rows) -> Sketcher:
@@ -196,8 +205,3 @@ def _edges(values: NDArray[np.floating]) -> Floats:
     inner = np.linspace(0, 1, _BINS + 1)[1:-1]
     # Shares are often exactly 0 or 1: equal quantiles become one edge.
     return np.unique(np.quantile(values.astype(np.float64), inner))
-
-
-def _one_hot(values: NDArray[np.floating], edges: Floats) -> NDArray[np.float32]:
-    # side="left": a value on an edge belongs below it, so that the mass at 0 has its own bin.
-    return np.eye(len(edges) + 1, dtype=np.float32)[np.searchsorted(edges, values, side="left")]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
@@ -22,7 +23,7 @@ class SampleRows:
         if not candidates:
             return
         of_cohort = {"version": version, "cohort": cohort}
-        rows = [vars(c) | of_cohort | {"slices": json.dumps(c.slices)} for c in candidates]
+        rows = [vars(c) | of_cohort | {"slices": _written(c.slices)} for c in candidates]
         insert = insert_into(self._connection, DRAWN).on_conflict_do_nothing()
         self._connection.execute(insert, rows)
         for stratum, count in self._counts(version, cohort):
@@ -109,6 +110,11 @@ class SampleRows:
 
 def _of(version: str, cohort: float) -> Any:
     return (DRAWN.c.version == version) & (DRAWN.c.cohort == cohort)
+
+
+@lru_cache(4096)
+def _written(slices: tuple[str, ...]) -> str:
+    return json.dumps(slices)
 
 
 def _read(slices: str) -> tuple[str, ...]:
