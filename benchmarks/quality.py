@@ -26,7 +26,7 @@ from stats.degradation import log_e_above
 from stats.estimated_accuracy import estimated_accuracy
 from stats.measured_accuracy import Guessed, Labelled, measured_accuracy
 
-LABELS, LANGUAGES = ("negative", "positive"), ("en",)
+LABELS = ("negative", "positive")
 REFERENCE_ROWS, WEEK_ROWS, WINDOW_ROWS = 10_000, 20_000, 1000
 FOREIGN = (0.0, 0.1, 0.2, 0.3)
 ALPHA = 0.025
@@ -42,7 +42,7 @@ class World:
         order = np.random.default_rng(seed).permutation(len(reviews.truth))
         held, pool = np.split(order, [REFERENCE_ROWS])
         accepted = reviews.rows.take(held)
-        self._sketcher = make_sketcher(LABELS, LANGUAGES, accepted)
+        self._sketcher = make_sketcher(LABELS, accepted)
         self.yardstick: Yardstick = make_yardstick(self._sketcher, accepted, reviews.right[held])
         self.reviews = self._measured(reviews, pool)
         self.snippets = self._measured(snippets, np.arange(len(snippets.truth)))
