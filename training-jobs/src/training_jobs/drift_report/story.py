@@ -54,7 +54,7 @@ def tell_story(facts: Mapping[str, Any]) -> Story:
         _traffic(facts, version),
         _changes([f for f in findings if f["since"] >= facts["start"]], "Something changed"),
         _changes([f for f in findings if f["since"] < facts["start"]], "Still changed"),
-        "" if findings else "They were like those it was accepted on.",
+        "" if findings else _unchanged(version),
         _quality(whole),
         _doubtful_slices(version["quality"]),
     ]
@@ -129,6 +129,12 @@ def _changes(findings: Sequence[Mapping[str, Any]], begin: str) -> str:
     where = f"on {_listed(named)}" if "all" not in named else "on all texts"
     since = minute(min(f["since"] for f in findings))
     return f"{begin} since {since} UTC: {_listed(_few(signals))}, most of all {where}."
+
+
+def _unchanged(version: Mapping[str, Any]) -> str:
+    if not version["signals"]:
+        return "They were too few, or too short a time, to be compared."
+    return "They were like those it was accepted on."
 
 
 def _quality(whole: Mapping[str, Any]) -> str:
