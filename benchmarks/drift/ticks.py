@@ -9,9 +9,9 @@ from texts import LABELS, Kind
 from worlds import World, block_sums, draw
 
 from drift_monitor.detectors import DETECTORS
-from drift_monitor.judge import Test, step_monitors
 from drift_monitor.ports import Version
 from drift_monitor.references import Reference
+from drift_monitor.trials import SliceTrial, step_monitors
 from drift_monitor.windows import ALL, Window
 from drift_monitor.yardsticks import make_yardstick
 from stats.page_budget import rate_of_monitor
@@ -27,7 +27,7 @@ def seconds_a_tick(kinds: Mapping[str, Kind], world: World) -> float:
     sums = draw(block_sums(vectors, 50), ROWS // 50, SLICES, np.random.default_rng(1))
     version = Version(1, "sentiment", "sha256:" + "b" * 64, LABELS)
     tests = [
-        Test(
+        SliceTrial(
             version,
             Window(version.digest, f"caller={i}", 0.0, _HOUR, ROWS, row.astype(np.float64)),
             reference,

@@ -80,6 +80,19 @@ def test_a_finding_is_a_ticket_until_quality_may_suffer(windows, kit):
     assert windows.monitors()["embedding"].pages
 
 
+def test_requests_that_are_refused_are_a_page_whatever_the_texts_are(windows, kit, traffic):
+    outcomes = ["rejected"] * 60 + ["ok"] * 140
+    found = []
+    for hour in range(3):
+        kit.count(traffic().document(200, batch_id=f"hour-{hour}", outcome=outcomes))
+        found += windows.end()
+
+    (page,) = [f for f in found if f.slice == "arrivals"]
+    assert (page.detector, page.severity) == ("rejected", "page")
+    assert "share of rejected requests 30.0%" in page.text
+    assert "broken" in page.because
+
+
 def test_a_restart_keeps_sums_monitors_nulls_and_findings(windows, kit):
     (found,) = windows.run(1, shift=0.03)
     windows.send(rows=150, shift=0.03)
@@ -167,7 +180,7 @@ def test_callers_slices_are_tested_and_limited(windows, kit, traffic):
 
 def test_measured_keys_are_no_slices_of_the_caller(windows):
     windows.send()
-    assert set(windows.filling()) <= {"all", "short", "medium"}
+    assert set(windows.filling()) <= {"all", "short", "medium", "arrivals"}
 
 
 def test_answers_that_were_not_given_are_not_sketched(windows, kit, traffic):

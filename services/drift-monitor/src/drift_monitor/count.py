@@ -20,7 +20,7 @@ from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
 from drift_monitor.tranches import Part, Sums, Tranche, requests_in, tranches
-from drift_monitor.windows import Window, boundary_after
+from drift_monitor.windows import ARRIVALS, OUTCOMES, Window, boundary_after
 from drift_monitor.yardsticks import Measured
 
 # Callers name slices; without a bound one that sends a fresh value each time fills the disk.
@@ -129,12 +129,23 @@ class _Counting:
                 registered.put([replace(pairing, full_at=at)])
 
     def add_sums(self, tranche: Tranche) -> None:
+        self._add_arrivals(tranche)
         reference = self.references[tranche.first.version]
         answered = sum(len(batch.answered_rows) for batch in tranche.batches)
         if reference is None or reference.sketcher.labels != tranche.first.labels:
             self.counted.unreferenced += answered
         elif answered:
             self._add_parts(tranche, reference)
+
+    def _add_arrivals(self, tranche: Tranche) -> None:
+        outcomes = Counter(outcome for batch in tranche.batches for outcome in batch.outcome)
+        rejected, answered = outcomes["rejected"], outcomes["ok"]
+        events = outcomes.total()
+        sums = np.array([rejected, events - rejected - answered], dtype=np.float64)
+        version = tranche.first.version
+        window = self._window(version, ARRIVALS, tranche.received_at, len(OUTCOMES))
+        if window is not None:
+            self.transaction.drift.save_window(window.add(events, sums))
 
     def _add_parts(self, tranche: Tranche, reference: Reference) -> None:
         version = tranche.first.version

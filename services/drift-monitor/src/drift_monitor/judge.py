@@ -5,39 +5,23 @@ surprising a Window is, and how much of that is a finding, is in standards; whom
 in severity.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
-
-from drift_monitor.detectors import (
-    DETECTORS,
-    NAIVE_COSINE_LIMIT,
-    Cosine,
-    Sample,
-    comparable,
-    cosines,
-    counted_p_values,
-    statistics,
-)
-from drift_monitor.findings import Finding, describe_shift, sentence
-from drift_monitor.monitors import Monitor, Reading
+from drift_monitor.detectors import DETECTORS
+from drift_monitor.findings import Finding
 from drift_monitor.pace import Pace
 from drift_monitor.ports import Store, Transaction, Version
 from drift_monitor.quality import Quality
-from drift_monitor.quiet import KeepGoing, Quiet
+from drift_monitor.quiet import KeepGoing
 from drift_monitor.references import Reference
-from drift_monitor.severity import Severity, decide_severity
+from drift_monitor.severity import Severity
 from drift_monitor.shelf import Shelf
-from drift_monitor.sketches import Sketcher
 from drift_monitor.standards import Standards
-from drift_monitor.windows import Window
+from drift_monitor.trials import ArrivalsTrial, SliceTrial, step_monitors, write_finding
+from drift_monitor.windows import ARRIVALS, Window
 from stats.page_budget import rate_of_monitor
-
-BROKEN = frozenset({"empty"})
-"""Signals that say that what arrives is broken, whatever it does to the model."""
 
 QualityOf = Callable[[Transaction, Version, Reference, Window], Quality | None]
 """What is known of quality on a Window's Slice."""
@@ -63,81 +47,6 @@ class Judging:
         return rate_of_monitor(self.budget, slices * len(DETECTORS), self.window_seconds)
 
 
-@dataclass(frozen=True)
-class Test:
-    """One closed Window and what it is compared with."""
-
-    version: Version
-    window: Window
-    reference: Reference
-    accepted: Sample
-    quiet: Quiet
-
-    @property
-    def sketcher(self) -> Sketcher:
-        """How the Window's rows were added up."""
-        return self.reference.sketcher
-
-    @property
-    def mean(self) -> Sample:
-        """The Window's rows."""
-        return Sample(self.window.n, self.window.sums / self.window.n)
-
-    def readings(self) -> Mapping[str, Reading]:
-        """Return what the Window says about each signal."""
-        n, mean = self.window.n, self.mean
-        values = comparable(
-            statistics(self.sketcher, n, mean.mean, self.accepted), n, self.accepted.n
-        )
-        counted = counted_p_values(self.sketcher, mean, self.accepted)
-        found = {
-            name: self._reading(float(values[name]), p)
-            for name, p in self.quiet.p_values_of_one(values, n).items()
-        }
-        return found | {name: self._reading(p, p) for name, p in counted.items()}
-
-    def cosine(self) -> Cosine:
-        """Return what the naive rule says, which decides nothing."""
-        limit = {"cosine": np.asarray(NAIVE_COSINE_LIMIT)}
-        return Cosine(
-            float(cosines(self.sketcher, self.mean.mean, self.accepted)),
-            self.quiet.p_values_of_one(limit, self.window.n)["cosine"],
-        )
-
-    def finding(
-        self, detector: str, monitor: Monitor, quality: Quality | None, now: float
-    ) -> Finding:
-        """Write the finding that this Window makes due or confirms."""
-        shift = describe_shift(detector, self.sketcher, self.mean, self.accepted)
-        decision = decide_severity(quality, broken=detector in BROKEN)
-        return Finding(
-            id=monitor.finding or self._finding_id(detector),
-            model=self.version.model,
-            digest=self.version.digest,
-            slice=self.window.slice,
-            detector=detector,
-            direction=shift.direction,
-            size=shift.size,
-            since=monitor.began,
-            found_at=now,
-            confirmed_at=now,
-            severity=decision.severity.value,
-            verdict=decision.outcome.value,
-            because=decision.because,
-            text=sentence(self.window.slice, detector, shift, monitor),
-        )
-
-    def _reading(self, statistic: float, p_value: float) -> Reading:
-        window = self.window
-        return Reading(window.start, window.end, window.n, statistic, p_value, window.seen)
-
-    def _finding_id(self, detector: str) -> str:
-        """Name a finding by what it is about, so that a repeated test finds the same one."""
-        window = self.window
-        about = f"{window.version} {window.slice} {detector} {window.start}"
-        return hashlib.sha256(about.encode()).hexdigest()[:16]
-
-
 def judge_windows(
     store: Store,
     now: float,
@@ -155,58 +64,63 @@ def judge_windows(
     new: list[Finding] = []
     by_version = sorted(closed, key=lambda window: (window.version, window.end))
     for digest, windows in groupby(by_version, key=lambda window: window.version):
-        tests = list(_tests(versions[digest], windows, judging, keep_going))
-        if tests:
-            new += _write(store, tests, now, judging)
+        trials = list(_trials(versions[digest], windows, judging, keep_going))
+        if trials:
+            new += _write(store, trials, now, judging)
         if not keep_going():
             break
     return new
 
 
-def step_monitors(test: Test, monitors: Mapping[str, Monitor], rate: float) -> dict[str, Monitor]:
-    """Return a Slice's monitors after one more Window; `rate` as `Judging.rate`."""
-    limits = test.quiet.limits(DETECTORS, rate)
-    return {
-        detector: monitors.get(detector, Monitor()).step(reading, limits[detector])
-        for detector, reading in test.readings().items()
-    }
-
-
-def _tests(
+def _trials(
     version: Version,
     windows: Iterator[Window],
     judging: Judging,
     keep_going: KeepGoing,
-) -> Iterator[Test]:
+) -> Iterator[SliceTrial | ArrivalsTrial]:
     reference = judging.shelf.find(version.digest, version.labels)
     for window in windows:
+        if window.slice == ARRIVALS:
+            yield ArrivalsTrial(version, window)
+            continue
         accepted = reference.sample(window.slice) if reference else None
         if reference is None or accepted is None:
             continue
         quiet = judging.standards.find(version.digest, reference, window.slice, keep_going)
         if quiet is None:
             return
-        yield Test(version, window, reference, accepted, quiet)
+        yield SliceTrial(version, window, reference, accepted, quiet)
 
 
-def _write(store: Store, tests: list[Test], now: float, judging: Judging) -> list[Finding]:
+def _write(
+    store: Store, trials: Sequence[SliceTrial | ArrivalsTrial], now: float, judging: Judging
+) -> list[Finding]:
     """Write down what Windows of one version say; return the findings that are new."""
-    version, new = tests[0].version, []
+    digest, new = trials[0].version.digest, []
     with store.begin() as transaction:
-        states = transaction.drift.monitors(version.digest)
-        rate = judging.rate(len(transaction.drift.slices(version.digest)))
-        for test in tests:
-            name = test.window.slice
-            monitors = step_monitors(test, states.get(name, {}), rate)
+        states = transaction.drift.monitors(digest)
+        rate = judging.rate(len(transaction.drift.slices(digest)))
+        for trial in trials:
+            name = trial.window.slice
+            monitors = step_monitors(trial, states.get(name, {}), rate)
             for detector, monitor in monitors.items():
                 if monitor.alarms:
-                    quality = judging.quality_of(transaction, version, test.reference, test.window)
-                    finding = test.finding(detector, monitor, quality, now)
+                    quality = _quality(transaction, trial, judging)
+                    finding = write_finding(trial, detector, monitor, quality, now)
                     transaction.findings.add(finding)
                     new += [] if monitor.finding else [finding]
                     monitors[detector] = monitor.reported(
                         finding.id, pages=finding.severity == Severity.PAGE
                     )
             states[name] = monitors
-            transaction.drift.tested(test.window, monitors, test.cosine())
+            cosine = trial.cosine() if isinstance(trial, SliceTrial) else None
+            transaction.drift.tested(trial.window, monitors, cosine)
     return new
+
+
+def _quality(
+    transaction: Transaction, trial: SliceTrial | ArrivalsTrial, judging: Judging
+) -> Quality | None:
+    if isinstance(trial, ArrivalsTrial):
+        return None
+    return judging.quality_of(transaction, trial.version, trial.reference, trial.window)

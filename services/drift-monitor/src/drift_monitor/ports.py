@@ -184,7 +184,9 @@ class Drift(Protocol):
     def windows(self, *, closed: bool) -> list[Window]:
         """Return the Windows to be tested, oldest first, or those still open."""
 
-    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine) -> None:
+    def tested(
+        self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine | None
+    ) -> None:
         """Replace a closed Window by what its Detectors made of it."""
 
     def monitors(self, version: str) -> dict[str, dict[str, Monitor]]:

@@ -8,6 +8,10 @@ from drift_monitor.detectors import FEWEST_ROWS
 from drift_monitor.sketches import Floats
 
 ALL = "all"
+ARRIVALS = "arrivals"
+"""All events, answered or not: no Slice of the texts, but its Windows roll and close alike."""
+OUTCOMES = ("rejected", "failed")
+"""What is added up of them."""
 SHORT, MEDIUM, LONG = "short", "medium", "long"
 LENGTHS = (SHORT, MEDIUM, LONG)
 # The project's length slices, as every part that measures texts names them: words at most.

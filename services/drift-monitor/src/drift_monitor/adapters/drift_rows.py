@@ -51,7 +51,9 @@ class DriftRows:
         query = select(WINDOWS).where(WINDOWS.c.closed == closed).order_by(WINDOWS.c.end)
         return [_window(row) for row in self._connection.execute(query).mappings()]
 
-    def tested(self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine) -> None:
+    def tested(
+        self, window: Window, monitors: Mapping[str, Monitor], cosine: Cosine | None
+    ) -> None:
         """Replace a closed Window by what its Detectors made of it."""
         self._take_out(window)
         of_slice = {"version": window.version, "slice": window.slice}
@@ -61,7 +63,7 @@ class DriftRows:
             put(self._connection, MONITORS, of_signal | {"state": state})
             if monitor.last is not None:
                 put(self._connection, READINGS, of_signal | _reading(monitor.last, monitor))
-        if window.slice == ALL:
+        if window.slice == ALL and cosine is not None:
             of_version = VERSIONS.c.digest == window.version
             said = {"cosine": cosine.distance, "cosine_false_alarms": cosine.false_alarms}
             self._connection.execute(update(VERSIONS).where(of_version).values(said))
