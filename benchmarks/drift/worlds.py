@@ -80,8 +80,15 @@ def block_sums(vectors: np.ndarray, size: int) -> np.ndarray:
 
 
 def draw(sums: np.ndarray, blocks: int, windows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the sums [windows, width] of windows of so many blocks, drawn at random."""
-    drawn = rng.integers(0, len(sums), size=(windows, blocks))
-    places = drawn + np.arange(windows)[:, None] * len(sums)
-    weights = np.bincount(places.ravel(), minlength=windows * len(sums))
-    return weights.reshape(windows, len(sums)).astype(sums.dtype) @ sums
+    """Return the sums [windows, width] of windows of so many blocks, no block twice in one.
+
+    Windows drawn so from a finite pool scatter less than an hour of real traffic, by the share of
+    the pool that is drawn; that is made up for.
+    """
+    if blocks == 0:
+        return np.zeros((windows, sums.shape[1]), dtype=sums.dtype)
+    chosen = np.argpartition(rng.random((windows, len(sums))), blocks, axis=1)[:, :blocks]
+    weights = np.zeros((windows, len(sums)), dtype=sums.dtype)
+    np.put_along_axis(weights, chosen, 1.0, axis=1)
+    share = blocks / len(sums)
+    return ((weights - share) / np.sqrt(1 - share) + share).astype(sums.dtype) @ sums

@@ -15,7 +15,7 @@ from stats.page_budget import (
 )
 from stats.rates import binomial_bounds, excess_p
 
-RULES = Rules(fast_z=4.3, fast_windows=2, same_windows=24)
+RULES = Rules(most_z=4.0, fast_z=4.3, fast_windows=2, same_windows=24)
 
 
 def test_many_z_scores_are_those_of_one():
@@ -77,7 +77,7 @@ def count(z, limit):
 
 
 def test_an_hours_share_of_the_budget_is_that_of_its_monitors():
-    assert rate_of_monitor(1.0, 60, 3600.0) == pytest.approx(1 / (60 * 2016))
+    assert rate_of_monitor(1.0, 60, 3600.0) == pytest.approx(1 / 3 / (60 * 2016))
 
 
 def test_two_windows_far_off_are_one_alarm_at_any_threshold():
@@ -87,8 +87,8 @@ def test_two_windows_far_off_are_one_alarm_at_any_threshold():
 
 def test_alarms_of_one_day_are_one_and_later_ones_another():
     path = np.full(200, -1.0)
-    path[[3, 10, 100]] = 50.0
-    assert count_alarms(path[None], np.array([20.0]), np.array([0.5]), RULES).tolist() == [2]
+    path[[3, 4, 10, 11, 100, 101]] = 4.2
+    assert count_alarms(path[None], np.array([5.0]), np.array([0.5]), RULES).tolist() == [2]
 
 
 @pytest.mark.parametrize(

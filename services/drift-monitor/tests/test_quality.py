@@ -7,7 +7,8 @@ import pytest
 from drift_monitor.quality import Quality
 from stats.bounds import Bounds
 
-FINE, POOR = Bounds(1000, 0.87, 0.89, 0.91), Bounds(1000, 0.81, 0.83, 0.85)
+OPEN = Bounds(200, 0.83, 0.88, 0.93)
+FINE, POOR = Bounds(1000, 0.87, 0.89, 0.91), Bounds(1000, 0.81, 0.83, 0.84)
 
 
 def quality(estimated=FINE, novelty=0.01, measured=None, *, degraded=False):
@@ -22,9 +23,20 @@ def quality(estimated=FINE, novelty=0.01, measured=None, *, degraded=False):
         (quality(novelty=0.08), True),
         (quality(estimated=POOR, novelty=0.08, measured=FINE), False),
         (quality(measured=POOR), True),
+        (quality(measured=OPEN), False),
+        (quality(novelty=0.08, measured=OPEN), True),
         (quality(measured=FINE, degraded=True), True),
     ],
-    ids=["fine", "estimated poor", "novel", "measured fine", "measured poor", "degraded"],
+    ids=[
+        "fine",
+        "estimated poor",
+        "novel",
+        "measured fine",
+        "measured poor",
+        "few labels",
+        "few labels of novel texts",
+        "degraded",
+    ],
 )
 def test_harm_is_ruled_out_by_labels_or_else_by_a_trusted_estimate(known, may_be_harmed):
     assert known.may_be_harmed is may_be_harmed

@@ -33,6 +33,12 @@ CASES = {
         "measured at 92.0%",
     ),
     "measured badly": (quality(measured=0.8), False, Severity.PAGE, "measured on labels"),
+    "measured with few labels": (
+        quality(measured=0.88),
+        False,
+        Severity.TICKET,
+        "estimated at 90.0%",
+    ),
     "degraded": (quality(degraded=True), False, Severity.PAGE, "has fallen under"),
     "unknown": (None, False, Severity.TICKET, "send labels"),
     "broken": (quality(), True, Severity.PAGE, "broken"),

@@ -14,7 +14,7 @@ from stats.page_budget import Limit, Rules
 # Twice in a row by chance: 1e-10 per Window, once in ten thousand years of 60 hourly monitors.
 FAST_P = 1e-5
 # A finding stays the same one until a day of hourly Windows went by without a crossing.
-RULES = Rules(fast_z=z_score(FAST_P), fast_windows=2, same_windows=24)
+RULES = Rules(most_z=4.0, fast_z=z_score(FAST_P), fast_windows=2, same_windows=24)
 _USUAL = Limit(ALLOWANCE, THRESHOLD)
 
 
@@ -59,7 +59,7 @@ class Monitor:
         """Return the state after one more Window; a crossed CUSUM starts again from zero first."""
         begun = Cusum() if self.cusum.alarms(self.threshold) else self.cusum
         z = reading.z
-        cusum = begun.step(z, limit.allowance)
+        cusum = begun.step(min(z, RULES.most_z), limit.allowance)
         fast = self.fast + 1 if z > RULES.fast_z else 0
         stepped = Monitor(
             cusum=cusum,

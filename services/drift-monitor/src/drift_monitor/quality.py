@@ -47,11 +47,13 @@ class Quality:
 
     @property
     def may_be_harmed(self) -> bool:
-        """Whether less than the floor cannot be ruled out: by labels of this time where there are
-        any, else by an estimate that is trusted; one that is not rules nothing out.
+        """Whether harm is to be feared: labels of this time say so; or they do not rule it out, and
+        neither does the estimate, because it is low or not trusted.
         """
-        if self.degraded:
+        labels = self.measured_now
+        if self.degraded or (labels is not None and labels.upper < self.floor):
             return True
-        if self.measured_now is not None:
-            return self.measured_now.lower < self.floor
+        if labels is not None and labels.lower >= self.floor:
+            return False
+        # 200 labels leave five points open either way: alone they would fear harm every week.
         return not self.trusted or self.estimated.lower < self.floor

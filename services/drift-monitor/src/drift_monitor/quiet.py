@@ -158,7 +158,6 @@ def simulate_quiet(
     middle = material.reference
     largest = most_rows(middle.n)
     samples: dict[int, dict[str, Floats]] = {}
-    means: Floats = np.empty(0)
     for n in [*(size for size in _GRID if size < largest), largest]:
         if not keep_going():
             return None
@@ -167,6 +166,8 @@ def simulate_quiet(
         found["cosine"] = cosines(material.sketcher, means, middle)
         samples[n] = {name: np.sort(values) for name, values in found.items()}
     nulls = Quiet(samples, {})
+    # Other windows than those of the nulls: what lies beyond all of them is what alarms.
+    means = np.concatenate(list(_windows(material, largest, effort.windows, rng)))
     z = _paths(material, nulls, means, effort, keep_going)
     if z is None:
         return None

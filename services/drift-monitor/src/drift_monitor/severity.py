@@ -37,8 +37,9 @@ def decide_severity(quality: Quality | None, *, broken: bool) -> Decision:
         return _ticket("nothing is known of the quality on this Slice: send labels")
     if quality.may_be_harmed:
         return _page(_harm(quality))
-    known = "measured" if quality.measured_now is not None else "estimated"
-    bounds = quality.measured_now or quality.estimated
+    labels = quality.measured_now
+    proven = labels is not None and labels.lower >= quality.floor
+    known, bounds = ("measured", labels) if proven and labels else ("estimated", quality.estimated)
     return _ticket(
         f"accuracy is {known} at {bounds.point:.1%}, at least {bounds.lower:.1%}: "
         f"not under the {quality.floor:.1%} that was promised"
@@ -49,9 +50,9 @@ def _harm(quality: Quality) -> str:
     floor = f"the {quality.floor:.1%} that was promised"
     if quality.degraded:
         return f"labels say that accuracy has fallen under {floor}"
-    if quality.measured_now is not None:
-        bounds = quality.measured_now
-        return f"accuracy measured on labels may be {bounds.lower:.1%}, under {floor}"
+    labels = quality.measured_now
+    if labels is not None and labels.upper < quality.floor:
+        return f"accuracy measured on labels is {labels.upper:.1%} at most, under {floor}"
     if not quality.trusted:
         return (
             f"{quality.novelty:.1%} of the texts are unlike the Reference, so that accuracy "
