@@ -32,6 +32,8 @@ from drift_monitor.quiet import Effort
 
 EFFORT = Effort(windows=2000, paths=100)
 """Half of what the monitor does for a version, since it is done anew for each simulated one."""
+_JUDGING = ("detectors", "monitors", "quality", "quiet", "severity", "sketches", "yardsticks")
+"""Modules of the monitor on which the results depend."""
 _PART = 5
 """Seeds between two lines of progress."""
 
@@ -57,9 +59,11 @@ def one_model(seed: int) -> dict[str, float]:
 def _home() -> Path:
     """Return where results are kept: another folder once the code that makes them is another."""
     content = hashlib.sha256()
-    for part in ("benchmarks/drift", "libs/stats/src", "services/drift-monitor/src"):
-        for path in sorted((ROOT / part).rglob("*.py")):
-            content.update(path.read_bytes())
+    folders = (ROOT / "benchmarks" / "drift", ROOT / "libs" / "stats" / "src" / "stats")
+    paths = [path for folder in folders for path in folder.glob("*.py")]
+    monitor = ROOT / "services" / "drift-monitor" / "src" / "drift_monitor"
+    for path in sorted([*paths, *(monitor / f"{name}.py" for name in _JUDGING)]):
+        content.update(path.read_bytes())
     home = ROOT / ".isogloss" / "benchmarks" / f"drift-models-{content.hexdigest()[:12]}"
     home.mkdir(parents=True, exist_ok=True)
     return home

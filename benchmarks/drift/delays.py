@@ -16,6 +16,8 @@ from stats.page_budget import Limit
 ROWS = 1000
 _BLOCK = 10
 _BEFORE, _AFTER = 24, 48
+_POOL = 2000
+"""Rows that drifted texts are drawn from."""
 _SMALL = z_score(0.01)
 
 
@@ -46,7 +48,7 @@ DRIFTS = (
 def delays(kinds: Mapping[str, Kind], world: World, seed: int) -> dict[str, float]:
     """Return Windows until a finding on slice all by `drift rule`; inf where there is none."""
     rng = np.random.default_rng(seed)
-    pools = _pools(kinds, world)
+    pools = _pools(kinds, world, rng)
     found: dict[str, float] = {}
     for drift in DRIFTS:
         means = _windows(pools, drift, rng)
@@ -64,17 +66,22 @@ def first_finding(z: Mapping[str, np.ndarray], limits: Mapping[str, Limit], befo
     return min(_first_of(z[name], limits[name], before) for name in RESAMPLED)
 
 
-def _pools(kinds: Mapping[str, Kind], world: World) -> dict[str, np.ndarray]:
+def _pools(
+    kinds: Mapping[str, Kind], world: World, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Return sums of ten rows each, by kind; reviews that came to harm are of the traffic."""
-    pools = {}
+    pools: dict[str, np.ndarray] = {}
     for drift in DRIFTS:
+        if drift.kind in pools:
+            continue
         if drift.kind == "positive":
             reviews = kinds["review"]
-            chosen = world.traffic[reviews.truth[world.traffic] == 1]
+            chosen = world.traffic[reviews.truth[world.traffic] == 1][:_POOL]
             rows = reviews.rows.take(chosen)
         else:
             rows = kinds[drift.kind].rows
-            rows = rows if drift.kind.startswith("other") else rows.take(world.traffic[:4000])
+            others = rng.permutation(len(rows))
+            rows = rows.take((others if drift.kind.startswith("other") else world.traffic)[:_POOL])
         pools[drift.kind] = block_sums(world.sketcher.vectors(rows), _BLOCK)
     quiet = world.sketcher.vectors(kinds["review"].rows.take(world.traffic))
     return pools | {"review": block_sums(quiet, _BLOCK)}

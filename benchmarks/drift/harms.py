@@ -23,6 +23,8 @@ from stats.measured_accuracy import Guessed, Labelled, measured_accuracy
 
 LABELS = 200
 _WINDOWS, _BLOCK = 24, 10
+_POOL = 4000
+"""Rows that a day's texts are drawn from."""
 _LOSS = 0.03
 _ALPHA = 0.05
 _SHORT_WORDS = 128
@@ -68,15 +70,16 @@ def harms(kinds: Mapping[str, Kind], world: World, seed: int) -> dict[str, float
 def _days(
     kinds: Mapping[str, Kind], world: World, promised: float, rng: np.random.Generator
 ) -> Iterator[tuple[str, Day]]:
-    traffic = kinds["review"].rows.take(world.traffic)
-    right = kinds["review"].right[world.traffic]
+    some = world.traffic[:_POOL]
+    traffic = kinds["review"].rows.take(some)
+    right = kinds["review"].right[some]
     yield HARMLESS, _shorter(traffic, right, promised, rng)
     snippets = kinds["snippet"]
-    some = rng.choice(len(snippets.rows), round(len(traffic) * 2 / 3))
-    mixed = Rows.join([traffic, snippets.rows.take(some)])
-    yield CASES[1], _shuffled(mixed, np.concatenate([right, snippets.right[some]]), rng)
+    other = rng.choice(len(snippets.rows), round(len(traffic) * 2 / 3))
+    mixed = Rows.join([traffic, snippets.rows.take(other)])
+    yield CASES[1], _shuffled(mixed, np.concatenate([right, snippets.right[other]]), rng)
     cut = kinds["cut"]
-    yield CASES[2], Day(cut.rows.take(world.traffic), cut.right[world.traffic])
+    yield CASES[2], Day(cut.rows.take(some), cut.right[some])
     for case, share in zip(UNSEEN, (0.1, 0.2), strict=True):
         yield case, Day(traffic, right ^ (rng.random(len(right)) < share))
 
