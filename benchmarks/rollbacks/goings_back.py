@@ -25,8 +25,10 @@ def measure_controller(report: Report, directory: Path, tries: int) -> list[Bar]
             bars = measure_by_hand(report, on, load, tries)
             counts = load.stop()
         what = f"failed of {counts['requests']} requests meanwhile"
-        lost = counts["failures"] + counts["not_sent"]
-        bars.append(report.at_most("rollback-failed", what, 0, lost))
+        bars.append(report.at_most("rollback-failed", what, 0, counts["failures"]))
+        tell(f"{counts['by_status']}, {counts['unanswered']}, not sent {counts['not_sent']}")
+        what = "requests that the load generator could not send in time, meanwhile"
+        bars.append(report.shown("rollback-not-sent", what, counts["not_sent"]))
         with users(directory, on.service.gateway, "canaries") as load:
             until(lambda: load.of(GOOD[0]), "the first answers")
             bars += measure_bad_canaries(report, on, load)
