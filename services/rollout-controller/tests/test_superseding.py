@@ -111,6 +111,22 @@ async def test_no_rollout_begins_before_the_gateway_confirms_the_way_back():
     assert (await start(world, "1", supersede=True)).candidate == OLDER
 
 
+async def test_a_way_back_that_is_not_on_record_yet_is_no_refusal():
+    """Found by tests/chaos: the ledger would refuse a second Rollout, as if nothing was asked."""
+    world = await under_way(Phase.SHADOWING)
+    end = world.ledger.end
+
+    async def silent(*_):
+        raise LedgerUnreachable("the registry-proxy is down")
+
+    world.ledger.end = silent
+    with pytest.raises(LedgerUnreachable, match="ask again"):
+        await start(world, "1", supersede=True)
+    world.ledger.end = end
+    await look(world)
+    assert (await start(world, "1", supersede=True)).candidate == OLDER
+
+
 async def test_a_rollout_after_another_is_counted_anew():
     world = await under_way(Phase.CANARY)
     world.metrics.count(400, errors=3)

@@ -13,7 +13,12 @@ from lifecycle.rollouts import ACTIVE_PHASES, Rollout
 from lifecycle.stages import Stage
 from lifecycle.transitions import require_version
 from rollout_controller.memory import ModelMemory
-from rollout_controller.ports import GatewayUnreachable, LedgerRefused, Ports
+from rollout_controller.ports import (
+    GatewayUnreachable,
+    LedgerRefused,
+    LedgerUnreachable,
+    Ports,
+)
 from rollout_controller.rollback import end_unserved
 from rollout_controller.rollback_by_hand import known_state, roll_back
 
@@ -30,7 +35,7 @@ async def start_rollout(
 
     With `supersede` a Rollout of another version is given up first: all users get the Baseline, and
     the gateway says so, before the Candidate's colour is free. TransitionRefused when there is no
-    such version; GatewayUnreachable when the way is not free.
+    such version; GatewayUnreachable and LedgerUnreachable when the way is not free yet.
     """
 
     async def begin(state: ModelState) -> tuple[Rollout, int]:
@@ -91,6 +96,11 @@ async def _make_way(ports: Ports, memory: ModelMemory, reference: str) -> None:
         raise GatewayUnreachable(
             f"rollout {rollout.id} of {state.name} is given up, but the gateway does not say that "
             f"all users get the Baseline: {held.reason}; ask again"
+        )
+    if _under_way(memory.state):  # told to the ledger as soon as it answers, with the next look
+        raise LedgerUnreachable(
+            f"rollout {rollout.id} of {state.name} is given up, but the ledger does not have it "
+            "yet; ask again"
         )
 
 
