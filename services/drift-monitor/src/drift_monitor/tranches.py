@@ -98,7 +98,7 @@ class Part:
         picks = np.zeros((len(self.members), len(self.rows)), dtype=vectors.dtype)
         for pick, rows in zip(picks, self.members.values(), strict=True):
             pick[rows] = 1
-        counted = picks.astype(np.float64) @ columns
+        counted = (picks @ columns).astype(np.float64)
         shares = np.array([share_of(name) for name in self.members])
         picks *= self._chances < shares[:, None]
         sketched = (picks @ vectors).astype(np.float64)
