@@ -40,6 +40,8 @@ def signal(detector="length", smallest_p=0.4, cusum=2.0, name="all"):
 FINDING = {"digest": DIGEST, "slice": "domain=tweet", "detector": "length", "direction": "down"} | {
     "size": "typical length 12 words, was 186 words",
     "since": 4 * DAY,
+    "severity": "page",
+    "because": "40 % of the texts are unlike the Reference",
 }
 
 
@@ -122,6 +124,7 @@ def test_the_page_stands_alone_and_lets_nothing_in_that_a_caller_named():
     week = facts([quality(), quality(nasty)], [FINDING | {"slice": nasty}])
     page = write_page(week, tell_story(week))
     assert "<script" not in page
+    assert "a page</span>: 40 % of the texts" in page
     assert "&lt;script&gt;" in page
     assert not re.search(r"(src|href|url)\s*[=(]", page)
     assert page.count("<svg") == 4

@@ -97,10 +97,12 @@ def _findings(findings: Sequence[Mapping[str, Any]], story: Story) -> str:
                 for f in held
             ),
             minute(held[0]["since"]),
+            _woken(held),
         )
         for name, held in sorted(by_slice.items(), key=lambda each: -len(each[1]))
     ]
-    table = _table(("slice", "what changed, and how far", "since (UTC)"), rows)
+    heads = ("slice", "what changed, and how far", "since (UTC)", "who was told")
+    table = _table(heads, rows)
     alarms = table if rows else "<p>No alarm: no signal went far enough, or long enough.</p>"
     named = {(f["detector"], f["slice"]) for f in findings}
     also = [m for m in story.moved if (m["detector"], m["slice"]) not in named]
@@ -113,6 +115,13 @@ def _findings(findings: Sequence[Mapping[str, Any]], story: Story) -> str:
         f"{alarms}<p class='note'>Worth a look, though not alarms (one in ten of such is chance): "
         f"{escape(words)}.</p>"
     )
+
+
+def _woken(findings: Sequence[Mapping[str, Any]]) -> str:
+    pages = [f for f in findings if f["severity"] == "page"]
+    if not pages:
+        return "a ticket"
+    return f"<span class='bad'>a page</span>: {escape(pages[0]['because'])}"
 
 
 def _accuracy(facts: Mapping[str, Any], version: Mapping[str, Any]) -> str:
