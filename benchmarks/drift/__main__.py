@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from bars import Bar, Report, tell
-from delays import DRIFTS, delays
+from delays import DRIFTS, LATEST, delays
 from harms import CASES, HARMLESS, UNSEEN, harms
 from quiet_weeks import RULES_BESIDE, SIZES, quiet_weeks
 from texts import ROOT, Kind, read_kinds
@@ -28,10 +28,8 @@ from ticks import MODELS, SLICES, seconds_a_tick
 from worlds import MONITORS, make_world
 
 from drift_monitor.detectors import DETECTORS
-from drift_monitor.quiet import Effort
+from drift_monitor.quiet import USUAL_EFFORT, Effort
 
-EFFORT = Effort(windows=2000, paths=100)
-"""Half of what the monitor does for a version, since it is done anew for each simulated one."""
 _JUDGING = ("detectors", "monitors", "quality", "quiet", "severity", "sketches", "yardsticks")
 """Modules of the monitor on which the results depend."""
 _PART = 5
@@ -60,7 +58,7 @@ def _home() -> Path:
     """Return where results are kept: another folder once the code that makes them is another."""
     content = hashlib.sha256()
     folders = (ROOT / "benchmarks" / "drift", ROOT / "libs" / "stats" / "src" / "stats")
-    paths = [path for folder in folders for path in folder.glob("*.py")]
+    paths = [path for folder in folders for path in folder.glob("[!_]*.py")]
     monitor = ROOT / "services" / "drift-monitor" / "src" / "drift_monitor"
     for path in sorted([*paths, *(monitor / f"{name}.py" for name in _JUDGING)]):
         content.update(path.read_bytes())
@@ -70,7 +68,7 @@ def _home() -> Path:
 
 
 def _measure(seed: int) -> dict[str, float]:
-    world = make_world(_kinds(), seed, EFFORT)
+    world = make_world(_kinds(), seed, USUAL_EFFORT)
     found = quiet_weeks(_kinds(), world, seed)
     return found | delays(_kinds(), world, seed) | harms(_kinds(), world, seed)
 
@@ -106,16 +104,18 @@ def delay_bars(report: Report, found: Found) -> Iterator[Bar]:
     """Windows of a thousand texts until a drift is found."""
     for drift in DRIFTS:
         windows = found[f"{drift.name}: ours"]
-        what = f"windows of 1,000 until found (median): {drift.name}"
-        name, value = _id(drift.name), float(np.median(windows))
+        what = f"windows of 1,000 until found (median, {LATEST + 1}: not at all): {drift.name}"
+        name, value = _id(drift.name), _median(windows)
         if drift.most is None:
             yield report.shown(name, f"{what}: ours", value)
         else:
             yield report.at_most(name, f"{what}: ours", drift.most, value)
         missed = 100 * float(np.isinf(windows).mean())
-        yield report.shown(f"{name}-missed", f"% not found in 48 windows: {drift.name}", missed)
+        yield report.shown(
+            f"{name}-missed", f"% not found in {LATEST} windows: {drift.name}", missed
+        )
         for rule in RULES_BESIDE[:2]:
-            value = float(np.median(found[f"{drift.name}: {rule}"]))
+            value = _median(found[f"{drift.name}: {rule}"])
             yield report.shown(f"{name}-{_id(rule)}", f"{what}: {rule}", value)
 
 
@@ -143,6 +143,10 @@ def tick_bars(report: Report) -> Iterator[Bar]:
     yield report.at_most("tick", what, 1, seconds_a_tick(_kinds(), world))
 
 
+def _median(windows: np.ndarray) -> float:
+    return float(np.median(np.minimum(windows, LATEST + 1)))
+
+
 def _id(text: str) -> str:
     kept = "".join(c if c.isalnum() else "-" for c in text.lower())
     return "-".join(filter(None, kept.split("-")))
@@ -156,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     report = Report("drift", "make bench-drift", {"numpy": np.__version__}, time.time())
     found = simulate(given.seeds, given.workers)
-    bars = [*quiet_bars(report, found), *delay_bars(report, found)]
+    bars = [report.shown("models", "simulated models", given.seeds)]
+    bars += [*quiet_bars(report, found), *delay_bars(report, found)]
     bars += [*harm_bars(report, found), *tick_bars(report)]
     sys.exit(not report.write(bars))
 

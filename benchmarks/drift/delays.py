@@ -15,7 +15,7 @@ from stats.page_budget import Limit
 
 ROWS = 1000
 _BLOCK = 10
-_BEFORE, _AFTER = 24, 48
+_BEFORE, LATEST = 24, 48
 _POOL = 2000
 """Rows that drifted texts are drawn from."""
 _SMALL = z_score(0.01)
@@ -92,8 +92,8 @@ def _windows(pools: Mapping[str, np.ndarray], drift: Drift, rng: np.random.Gener
     blocks = ROWS // _BLOCK
     other = round(blocks * drift.share)
     before = draw(pools["review"], blocks, _BEFORE, rng)
-    usual = draw(pools["review"], blocks - other, _AFTER, rng)
-    after = usual + draw(pools[drift.kind], other, _AFTER, rng)
+    usual = draw(pools["review"], blocks - other, LATEST, rng)
+    after = usual + draw(pools[drift.kind], other, LATEST, rng)
     return np.concatenate([before, after]).astype(np.float64) / ROWS
 
 

@@ -45,8 +45,8 @@ _MOST_ROWS = 2000
 class Effort:
     """How many windows a null is resampled from, and how many twelve weeks are simulated."""
 
-    windows: int = 3000
-    paths: int = 200
+    windows: int = 2000
+    paths: int = 100
 
 
 USUAL_EFFORT = Effort()
