@@ -21,7 +21,7 @@ _HOUR = 3600.0
 
 
 def seconds_a_tick(kinds: Mapping[str, Kind], world: World) -> float:
-    """Return the CPU seconds of the second tick: the first reads what it has not read before."""
+    """Return the CPU seconds of a tick, the least of three after a first one."""
     reference = _reference(kinds, world)
     vectors = world.sketcher.vectors(kinds["review"].rows.take(world.traffic))
     sums = draw(block_sums(vectors, 50), ROWS // 50, SLICES, np.random.default_rng(1))
@@ -38,14 +38,15 @@ def seconds_a_tick(kinds: Mapping[str, Kind], world: World) -> float:
     ]
     rate = rate_of_monitor(1.0, SLICES * len(DETECTORS), _HOUR)
     states = {}
-    for _ in range(2):
+    spent = []
+    for _ in range(4):
         started = time.process_time()
         for model in range(MODELS):
             for i, test in enumerate(tests):
                 before = states.get((model, i), MappingProxyType({}))
                 states[model, i] = step_monitors(test, before, rate)
-        spent = time.process_time() - started
-    return spent
+        spent.append(time.process_time() - started)
+    return min(spent[1:])
 
 
 def _reference(kinds: Mapping[str, Kind], world: World) -> Reference:
