@@ -203,7 +203,8 @@ class Release:
     @contextmanager
     def no_more_pods(self):
         """Have a quota that those who run fill."""
-        running = sum(each["status"]["phase"] == "Running" for each in self.get("pods")["items"])
+        pods = [each for each in self.get("pods")["items"] if not _is_going(each)]
+        running = sum(each["status"]["phase"] == "Running" for each in pods)
         quota = _object("v1", "ResourceQuota", {"name": "narrow"})
         self.apply({**quota, "spec": {"hard": {"pods": str(running)}}})
         try:
@@ -227,6 +228,11 @@ class Release:
 
     def _where(self):
         return ("--namespace", self.namespace)
+
+
+def _is_going(document):
+    """Tell whether an object is being deleted: a pod counts no more as soon as it has ended."""
+    return "deletionTimestamp" in document["metadata"]
 
 
 def _there(name):
