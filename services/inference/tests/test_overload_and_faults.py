@@ -143,7 +143,7 @@ def test_a_fault_of_the_predictor_is_500_without_its_words(scene):
     scene.play(acts)
 
     assert scene.count("error") == 1
-    assert [(event.outcome, event.predictions) for event in scene.events] == [("error", None)]
+    assert [(event.outcome, event.answers) for event in scene.events] == [("error", None)]
 
 
 def test_before_the_version_is_loaded_the_answer_is_503_with_retry_after(scene):
@@ -166,7 +166,7 @@ def test_every_request_gives_an_event_with_its_predictions(scene):
         ("one", ["good"]),
         ("two", ["good", "bad"]),
     ]
-    labels = [event.predictions.label_indices.tolist() for event in events]
+    labels = [[answer.label_index for answer in event.answers] for event in events]
     assert labels == [[1], [1, 0]]
     assert {event.time for event in events} == {1_000.0}
     assert all(event.latency_ms > 0 for event in events)
@@ -197,4 +197,4 @@ def test_a_refused_request_gives_an_event_without_text(scene):
     scene.play(acts)
 
     (event,) = scene.events
-    assert (event.outcome, list(event.texts), event.predictions) == ("rejected", [], None)
+    assert (event.outcome, list(event.texts), event.answers) == ("rejected", [], None)
