@@ -58,6 +58,15 @@ def test_the_texts_are_sent_as_json_in_turn_with_the_slices_as_headers(server):
     assert {headers["x-slice-domain"] for _, _, headers, _ in server.seen} == {"imdb"}
 
 
+def test_a_run_begins_after_the_texts_that_are_skipped(server):
+    server.answers["POST", "/predict"] = GOOD
+
+    load(server, seconds=0.02, connections=1, skip=12)
+
+    bodies = [json.loads(body)["text"] for _, _, _, body in server.seen]
+    assert bodies == [TEXTS[number % 7].text for number in range(12, 16)]
+
+
 def test_the_models_host_name_is_sent_in_place_of_the_address(server):
     server.answers["POST", "/predict"] = GOOD
 

@@ -54,6 +54,7 @@ def load(
     seconds: Annotated[float | None, typer.Option(min=0.1, help="None: until stopped.")] = None,
     connections: Annotated[int, typer.Option(min=1, max=2000, help="At most at once.")] = 64,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer.")] = 10,
+    skip: Annotated[int, typer.Option(min=0, help="Texts to begin after.")] = 0,
     slices: Annotated[
         list[str], typer.Option("--slice", metavar="KEY=VALUE", help="Sent as x-slice-KEY.")
     ] = [],  # noqa: B006 - typer reads the default, nobody changes it
@@ -71,7 +72,8 @@ def load(
     fixed schedule, so a slow server does not slow the load. SIGTERM and Ctrl-C end it with counts.
     """
     address = read_address(_gateway(ctx, gateway_url, host))
-    plan = LoadPlan(address, rate, seconds, connections, timeout, dict(map(_slice, slices)))
+    named = dict(map(_slice, slices))
+    plan = LoadPlan(address, rate, seconds, connections, timeout, named, skip)
     labels_to = ctx.with_resource(target_of(ctx).connect()).labels if feedback else None
     counts = run_load(LoadRun(plan, read_texts(texts), result, labels_to))
     show(counts, output, lambda: _load_table(counts))

@@ -24,6 +24,7 @@ _LOOK_EVERY_SECONDS = 0.25
 class LoadPlan:
     """What is asked of the generator: `rate` requests a second for `seconds` (None: until it is
     stopped) to an address, at most `connections` at once, each answered within `timeout_seconds`.
+    The texts are sent in turn, from the one after the first `skip`.
     """
 
     address: Address
@@ -32,6 +33,7 @@ class LoadPlan:
     connections: int = 64
     timeout_seconds: float = 10.0
     slices: Mapping[str, str] = field(default_factory=dict)
+    skip: int = 0
 
 
 class LoadGenerator:
@@ -109,7 +111,7 @@ class LoadGenerator:
                 await asyncio.sleep(min(wait, _LOOK_EVERY_SECONDS))
             if self._stopping:
                 return
-            text = number % len(self._texts)
+            text = (self._plan.skip + number) % len(self._texts)
             self._dispatch(Outgoing(self._requests[text], due, text))
 
     def _dispatch(self, request: Outgoing) -> None:
