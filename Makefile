@@ -94,7 +94,7 @@ bench-quality: setup ## whether what is said of quality is true: estimates, inte
 
 .PHONY: bench-ingest
 bench-ingest: setup ## how many events the drift-monitor takes and counts on one core (ARGS="--events 10000000")
-	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/ingest.py $(ARGS)
+	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/ingest $(ARGS)
 
 bench-serving: setup ## our server beside others on one core (ARGS="--only tfidf", benchmarks/results/serving.md)
 	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving $(ARGS)

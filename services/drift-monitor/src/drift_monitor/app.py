@@ -79,6 +79,7 @@ def create_app(
     judging = _judging(settings, Standards(store, effort), shelf, promise, pace)
     testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)
+    logger = _open_logger(settings, intake, metrics, clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +93,6 @@ def create_app(
         if api:
             await api.close()
 
-    logger = _open_logger(settings, intake, metrics, clock)
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
     install_problem_pages(app)
