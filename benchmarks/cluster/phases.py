@@ -24,7 +24,7 @@ BadDay = Callable[[Stage], AbstractContextManager[None]]
 
 def measure_phases(report: Report, stage: Stage) -> list[Bar]:
     """Go through the matrix; one bar a bad day, over all phases."""
-    bars = []
+    bars, without_end = [], []
     for name, bad_day in BAD_DAYS.items():
         stage.reset(bakeSeconds=10)
         with stage.loaded(60) as load:
@@ -34,7 +34,9 @@ def measure_phases(report: Report, stage: Stage) -> list[Bar]:
         tell(f"{name}: in {', '.join(seen)}; then {end}; {failed} of {counts['requests']} failed")
         what = f"failed of {counts['requests']} production requests: {name} in {', '.join(seen)}"
         bars.append(report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, failed))
-    return bars
+        without_end += [name] if end not in ENDED else []
+    what = f"Rollouts without an end, of {len(BAD_DAYS)} bad days: {', '.join(without_end) or '-'}"
+    return [*bars, report.at_most("bad-days-without-end", what, 0, len(without_end))]
 
 
 def one_rollout(stage: Stage, bad_day: BadDay) -> tuple[list[str], str]:
