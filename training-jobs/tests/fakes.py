@@ -101,10 +101,13 @@ def sure_of(label, labels=("negative", "positive"), confidence=0.9):
 
 
 class FakePlace:
-    """Implements `ports.PredictorPlace`: `answer` says what it makes of a text (None: nothing)."""
+    """Implements `ports.PredictorPlace`: `answer` says what it makes of a text (None: nothing), as
+    a label or an Answer, `explain` why (None: it explains nothing).
+    """
 
-    def __init__(self, answer):
+    def __init__(self, answer, explain=None):
         self.answer = answer
+        self.explain = explain
         self.opened = 0
         self.memory = 50_000_000
 
@@ -124,7 +127,11 @@ class FakeConnection:
         self.closed = False
 
     def answers(self, texts):
-        return [sure_of(self.place.answer(text)) for text in texts]
+        made = map(self.place.answer, texts)
+        return [each if isinstance(each, Answer) else sure_of(each) for each in made]
+
+    def explanations(self, texts):
+        return self.place.explain and [self.place.explain(text) for text in texts]
 
     def is_answered(self, text):
         return self.place.answer(text) is not None

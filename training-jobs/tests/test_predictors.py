@@ -1,6 +1,7 @@
 """The HTTP client that measures, on a server that answers as the inference service does."""
 
 import json
+import math
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,9 +34,19 @@ class InferenceStandIn(BaseHTTPRequestHandler):
             self.answer(503, {"title": "Busy"}, ("retry-after", "0"))
         elif self.path == "/predict":
             self.answer(200, {"prediction": body["text"].split()[-1]})
+        elif self.path.endswith(":explain"):
+            self.explain(body["instances"])
         else:
             self.answer(200, tensors([text.split()[-1] for text in body["inputs"][0]["data"]]))
         self.close_connection = self.server.closes
+
+    def explain(self, texts):
+        if not self.server.explains:
+            self.answer(404, {"type": "urn:isogloss:problem:no-explanation"})
+            return
+        added = [{"feature": "good", "contribution": 1.5}]
+        sums = {"intercept": 0.5, "features": added, "rest": -1.0, "others": [0.0]}
+        self.answer(200, {"explanations": [{"label": text, **sums} for text in texts]})
 
     def do_GET(self):
         page = "process_resident_memory_bytes 5.2e+07\n" if self.path == "/metrics" else ""
@@ -64,6 +75,7 @@ class InferenceStandIn(BaseHTTPRequestHandler):
 def server():
     standing = ThreadingHTTPServer(("127.0.0.1", 0), InferenceStandIn)
     standing.version, standing.busy, standing.closes, standing.paths = DIGEST, 0, False, []
+    standing.explains = True
     thread = threading.Thread(target=standing.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield standing
@@ -95,6 +107,22 @@ def test_a_predictors_memory_is_read_on_its_metrics_page(server):
     assert told.memory_bytes() == 52_000_000
     silent = HttpPredictor("candidate", url, "sentiment", DIGEST, "http://127.0.0.1:9")
     assert silent.memory_bytes() is None
+
+
+def test_explanations_are_asked_a_few_texts_at_a_time(connection, server):
+    server.busy = 1
+    found = connection.explanations([f"text {number}" for number in range(40)])
+
+    assert [each.label for each in found] == [f"text {number}" for number in range(40)]
+    assert found[0].features == (("good", 1.5),)
+    assert found[0].score == pytest.approx(1 / (1 + math.exp(-1)))
+    assert server.paths == ["/v1/models/sentiment:explain"] * 3
+
+
+def test_a_version_without_explanations_gives_none(connection, server):
+    server.explains = False
+
+    assert connection.explanations(["good"]) is None
 
 
 def test_a_single_prediction_is_asked_of_the_users_route(connection, server):

@@ -275,6 +275,8 @@ def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project,
                 {"measure": "macro_f1_difference", "margin": 0.02},
                 {"measure": "invariance_failures", "at_most": 0.2},
                 {"measure": "leaked_ratio", "at_most": 0},
+                {"measure": "explanation_sum_failures", "at_most": 0.2},
+                {"measure": "explanation_faithfulness", "at_least": 0.1},
             ],
         },
         *UNUSED_GATES,
@@ -292,6 +294,8 @@ def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project,
     assert good[0] == 0, good[2]
     assert "PASS quality: macro_f1_difference on slice all: nothing in PRODUCTION" in good[2]
     assert "leaked_ratio on slice all: 0 [0, 0] over 40" in good[2]
+    assert "PASS quality: explanation_sum_failures on slice all: 0 [0, " in good[2]
+    assert "PASS quality: explanation_faithfulness on slice all: " in good[2]
     assert bad[0] == 1
     assert bad[1]["verdict"]["outcome"] == "FAIL"
 

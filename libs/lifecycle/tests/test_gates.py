@@ -61,6 +61,25 @@ def test_an_interval_is_judged_by_the_side_of_the_limit_that_all_of_it_lies_on(
     assert compare(interval, limit) is outcome
 
 
+@pytest.mark.parametrize(
+    ("optional", "outcome"), [(True, Outcome.PASS), (False, Outcome.INCONCLUSIVE)]
+)
+def test_a_version_that_explains_nothing_passes_where_the_policy_says_so(optional, outcome):
+    rule = Rule("explanation_faithfulness", "all", AtLeast(0.5), optional=optional)
+    silent = replace(SEEN, explains_nothing=True)
+    verdict = decide(a_gate(rules=(rule,)), {rule: Interval(-1, 1, 0)}, silent)
+
+    assert verdict.outcome is outcome
+    assert "explains nothing" in verdict.reasons[0].text
+
+
+def test_an_optional_rule_holds_for_a_version_that_explains_itself():
+    rule = Rule("explanation_faithfulness", "all", AtLeast(0.5), optional=True)
+
+    assert decide(a_gate(rules=(rule,)), {rule: Interval(0, 0.2)}, SEEN).outcome is Outcome.FAIL
+    assert decide(a_gate(rules=(rule,)), {}, SEEN).outcome is Outcome.INCONCLUSIVE
+
+
 def test_a_gate_without_evidence_is_inconclusive_and_says_what_to_produce():
     verdict = decide(a_gate(), {}, None)
 

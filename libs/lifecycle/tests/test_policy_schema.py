@@ -46,6 +46,8 @@ CHANGES = {
     "rate beyond one": lambda d: d["gates"][-1]["rules"][0].update(at_most=1.5),
     "unknown move": lambda d: d["gates"][0].update(guards=["A->B"]),
     "no number": lambda d: d["gates"][0].update(alpha="x"),
+    "optional scores": lambda d: d["gates"][0]["rules"][0].update(optional=True),
+    "no texts explained": lambda d: d.update(explanations={"rows": 0}),
     "unknown edit": lambda d: d.update(behaviour={"invariance": [{"name": "x", "edit": "shout"}]}),
 }
 

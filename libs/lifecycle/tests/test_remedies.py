@@ -57,3 +57,11 @@ def test_what_is_astride_needs_rows_unless_it_is_on_the_wrong_side():
 def test_what_passed_needs_nothing_and_what_was_not_measured_a_measurement():
     assert remedy(Outcome.PASS, FLOOR, Interval(0.9, 0.9, 0.9)) is None
     assert "measure it" in remedy(Outcome.INCONCLUSIVE, FLOOR, None)
+
+
+def test_what_explains_nothing_needs_a_version_that_does():
+    rule = Rule("explanation_faithfulness", "all", AtLeast(0.5))
+
+    said = remedy(Outcome.INCONCLUSIVE, rule, Interval(-1, 0, 1, n=0))
+    assert "only a version that explains itself" in said
+    assert "about" in remedy(Outcome.INCONCLUSIVE, rule, Interval(0.4, 0.6, 0.8))

@@ -12,6 +12,8 @@ COUNTS = {
     "invariance": {"n": 200, "failed": 2},
     "direction": {"n": 200, "failed": 2},
     "minimum_functionality": {"n": 200, "failed": 2},
+    "explanations": {"n": 300, "incomplete": 1, "differing": 0},
+    "deletions": {"n": 290, "wins": 270, "losses": 12, "named_drop": 0.2, "random_drop": 0.03},
     "leakage": {"n": 1000, "leaked": 1},
     "latency_ms": {"buckets": [[latency_buckets()[80], 1000]]},
     "latency_pair": {

@@ -1,7 +1,5 @@
 """Explanations of compiled models are exact: their parts are scikit-learn's, and they add up."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from textmodels.explanations import Explainer
+from textmodels.explanations import Explainer, score_of
 from textmodels.families.keras_embedding.predictor import EmbeddingPredictor
 from textmodels.families.tfidf_linear.compiled_predictor import SCORERS, CompiledPredictor
 from textmodels.families.tfidf_linear.compiling import compile_tables
@@ -72,9 +70,13 @@ def test_the_parts_add_up_to_the_score(predictor, unseen):
         assert len(explanation.features) <= 3
         assert explanation.label_index == predictions.label_indices[row]
         assert explanation.score == predictions.scores[row, explanation.label_index]
-        if len(predictor.labels) == 2:
-            sigmoid = 1 / (1 + math.exp(-explanation.decision))
-            assert sigmoid == pytest.approx(explanation.score, abs=1e-6)
+        score = score_of(explanation.decision, explanation.others)
+        assert score == pytest.approx(explanation.score, abs=1e-6)
+
+
+def test_a_decision_far_below_the_others_scores_nothing():
+    assert score_of(-1e6, (0.0,)) == pytest.approx(0, abs=1e-300)
+    assert score_of(1e6, (0.0, 1.0)) == 1
 
 
 def test_the_strongest_features_come_first(predictor, unseen):

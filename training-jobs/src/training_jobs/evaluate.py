@@ -25,6 +25,7 @@ from training_jobs.dataset.prepared import TEST, TRAIN, Lock, find_by_test_set, 
 from training_jobs.dataset.rows import NO_LABEL, Rows
 from training_jobs.gate.behaviour import measure_behaviour
 from training_jobs.gate.evaluation import Places, answer_sets, load_of, time_predictions
+from training_jobs.gate.explanations import measure_explanations
 from training_jobs.gate.leakage import measure_leakage
 from training_jobs.gate.row_answers import write_row_answers
 from training_jobs.gate.statements import Occasion, state_answers, state_latencies
@@ -152,6 +153,10 @@ def measure(
         tell("asking the policy's behavioural tests")
         asked = (target.policy.behaviour, pinned.sets[TEST], pinned.lock.labels)
         others += measure_behaviour(places.candidate, *asked, time.time)
+    if target.policy.asks_for_explanations:
+        tell("asking why texts get their labels, and again without the words that are named")
+        sample = target.policy.explanations
+        others += measure_explanations(places.candidate, sample, pinned.sets[TEST], time.time)
     per_second = load_of(target.policy)
     latencies = time_predictions(places, pinned.sets[TEST], per_second, tell)
     footprint = _footprint(places, artifact_bytes)

@@ -21,6 +21,7 @@ from training_jobs.evaluate import PinnedSets, load_pinned
 from training_jobs.gate.behaviour import measure_behaviour
 from training_jobs.gate.cells import measure_calibration, measure_slices
 from training_jobs.gate.evaluation import Places, answer_sets
+from training_jobs.gate.explanations import measure_explanations
 from training_jobs.gate.judge import judge_offline
 from training_jobs.gate.leakage import measure_leakage
 from training_jobs.progress import tell
@@ -57,6 +58,8 @@ def _measure(place: InProcess, pinned: PinnedSets, policy: GatePolicy) -> list[M
     found.append(measure_leakage(pinned.train, test, lock.dataset_digest, time.time()))
     if policy.behaviour:
         found += measure_behaviour(place, policy.behaviour, test, lock.labels, time.time)
+    if policy.asks_for_explanations:
+        found += measure_explanations(place, policy.explanations, test, time.time)
     return found
 
 

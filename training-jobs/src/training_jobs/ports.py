@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lifecycle.model_states import ModelState
+from textmodels.explanations import score_of
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,34 @@ class Answer:
         return self.scores[self.label]
 
 
+@dataclass(frozen=True)
+class Explained:
+    """Why a version gives a text its label: what each feature added to the decision, the strongest
+    first, what all that are not named added, and the decisions for the other labels.
+    """
+
+    label: str
+    intercept: float
+    features: tuple[tuple[str, float], ...]
+    rest: float
+    others: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """The label's score as it follows from the parts."""
+        decision = self.intercept + sum(added for _, added in self.features) + self.rest
+        return score_of(decision, self.others)
+
+
 class PredictorConnection(Protocol):
     """One connection to a running inference service; every answer is the right version's."""
 
     def answers(self, texts: Sequence[str]) -> list[Answer]:
         """Return the answers to a batch of texts."""
+        ...
+
+    def explanations(self, texts: Sequence[str]) -> list[Explained] | None:
+        """Return why each text gets its label; None where the version explains nothing."""
         ...
 
     def is_answered(self, text: str) -> bool:

@@ -60,6 +60,10 @@ class Measurement:
       indices; baseline is -1 where there is none
     - `calibration`: {"bins": [[n, right, confidence of right, of wrong rows], ...]}
     - `invariance`, `direction`, `minimum_functionality`: {"n", "failed"}
+    - `explanations`: {"n", "incomplete", "differing"}: texts whose explanation does not add up to
+      the score, or is another one when asked again; n is 0 where the version explains nothing
+    - `deletions`: {"n", "wins", "losses", "named_drop", "random_drop"}: a win is a text whose score
+      falls more without the words that its explanation names than without as many at random
     - `leakage`: {"n", "leaked"}: test rows that are, or nearly are, in the training part
     - `latency_ms`: {"buckets": [[upper_ms, count], ...]} on `stats.quantiles` edges;
       `latency_pair`: the same beside {"baseline": [[upper_ms, count], ...]} of the same minutes

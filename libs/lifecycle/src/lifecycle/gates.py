@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
+from lifecycle.explanations import EXPLAINED
 from lifecycle.measures import COMPARISONS
 from lifecycle.policies import AtLeast, AtMost, Gate, Limit, NonInferior, Rule
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
@@ -27,11 +28,14 @@ class Bounds(Protocol):
 
 @dataclass(frozen=True)
 class Observation:
-    """How much was seen: `n` units over `seconds`, and whether a Baseline was there."""
+    """How much was seen: `n` units over `seconds`, whether a Baseline was there, and whether the
+    version was asked why and gave no explanation.
+    """
 
     n: int
     seconds: float
     has_baseline: bool
+    explains_nothing: bool = False
 
 
 def decide(gate: Gate, bounds: Mapping[Rule, Bounds], observed: Observation | None) -> Verdict:
@@ -71,6 +75,9 @@ def _judge_rule(gate: Gate, rule: Rule, bounds: Bounds | None, observed: Observa
     if rule.measure in COMPARISONS and not observed.has_baseline:
         text = f"{name}: nothing in PRODUCTION to compare with"
         return Reason(gate.name, Outcome.PASS, text)
+    if rule.measure in EXPLAINED and observed.explains_nothing:
+        outcome = Outcome.PASS if rule.optional else Outcome.INCONCLUSIVE
+        return Reason(gate.name, outcome, f"{name}: a version of this family explains nothing")
     if bounds is None:
         text = f"{name}: not measured; measure it on that slice"
         return Reason(gate.name, Outcome.INCONCLUSIVE, text)

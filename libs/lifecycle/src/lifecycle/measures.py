@@ -6,6 +6,7 @@ How bounds of a measure follow from counts is `stats.measures`'; a test holds bo
 from collections.abc import Mapping
 
 from lifecycle.evidence import EvidenceKind
+from lifecycle.explanations import EXPLAINED
 
 MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
     EvidenceKind.OFFLINE: frozenset(
@@ -19,6 +20,7 @@ MEASURES: Mapping[EvidenceKind, frozenset[str]] = {
             "minimum_functionality_failures",
             "leaked_ratio",
         }
+        | EXPLAINED
     ),
     EvidenceKind.LATENCY: frozenset(
         {
@@ -61,7 +63,7 @@ COMPARISONS = frozenset(
 )
 """Measures that need a Baseline; without one there is nothing to compare and they are skipped."""
 
-SCORES = frozenset({"macro_f1", "accuracy", "coverage"})
+SCORES = frozenset({"macro_f1", "accuracy", "coverage", "explanation_faithfulness"})
 DIFFERENCES = frozenset({"macro_f1_difference", "accuracy_difference"})
 RATES = frozenset(
     {
@@ -73,6 +75,8 @@ RATES = frozenset(
         "invariance_failures",
         "direction_failures",
         "minimum_functionality_failures",
+        "explanation_sum_failures",
+        "explanation_repeat_failures",
     }
 )
 """Measures judged by a confidence sequence on a rate, whose limit lies strictly inside (0, 1)."""

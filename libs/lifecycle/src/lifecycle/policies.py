@@ -5,13 +5,14 @@ What can be limited is named in `lifecycle.measures`; how its bounds follow from
 `stats.measures`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from lifecycle.approvals import GATE, ApprovalRule, read_approvals
 from lifecycle.behaviour import Behaviour, read_behaviour
 from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
+from lifecycle.explanations import EXPLAINED, ExplanationSample, read_sample
 from lifecycle.measures import (
     BOOTSTRAPPED,
     DIFFERENCES,
@@ -70,12 +71,16 @@ Limit = AtLeast | AtMost | NonInferior
 
 @dataclass(frozen=True)
 class Rule:
-    """One limit on one measure of one Slice, of which fewer than `min_n` rows settle nothing."""
+    """One limit on one measure of one Slice, of which fewer than `min_n` rows settle nothing.
+
+    An `optional` rule on explanations PASSes for a version that gives none.
+    """
 
     measure: str
     slice: str
     limit: Limit
     min_n: int = 0
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,12 @@ class GatePolicy:
     gates: tuple[Gate, ...]
     behaviour: Behaviour | None = None
     approvals: tuple[ApprovalRule, ...] = ()
+    explanations: ExplanationSample = field(default_factory=ExplanationSample)
+
+    @property
+    def asks_for_explanations(self) -> bool:
+        """Whether any Gate limits a measure of explanations."""
+        return any(rule.measure in EXPLAINED for gate in self.gates for rule in gate.rules)
 
     def guarding(self, move: str) -> tuple[Gate, ...]:
         """Return the Gates that guard `move` (`SHADOW->CANARY`), in the policy's order."""
@@ -132,6 +143,7 @@ def read_policy(document: object) -> GatePolicy:
         ),
         behaviour=read_behaviour(fields.section("behaviour")) if fields.has("behaviour") else None,
         approvals=read_approvals(fields.items("approvals", ()), GUARDABLE),
+        explanations=read_sample(fields.section("explanations", required=False)),
     )
     fields.close()
     _refuse_gaps(policy)
@@ -191,6 +203,7 @@ def _read_rule(fields: Fields, kind: EvidenceKind) -> Rule:
         slice=fields.text("slice", "all"),
         limit=_read_limit(fields),
         min_n=fields.whole("min_n", 0, 10_000_000, fewest),
+        optional=measure in EXPLAINED and fields.flag("optional", default=False),
     )
     fields.close()
     _refuse_unfit_limit(rule, fields.path)

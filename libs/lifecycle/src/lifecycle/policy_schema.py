@@ -10,6 +10,7 @@ from typing import Any
 
 from lifecycle.behaviour import EDITS
 from lifecycle.evidence import EvidenceKind
+from lifecycle.explanations import EXPLAINED, ExplanationSample
 from lifecycle.measures import DIFFERENCES, LEAST_COVERAGE, MEASURES, RATES, SCORES
 from lifecycle.policies import GUARDABLE, LONGEST_WAIT_SECONDS
 
@@ -37,6 +38,7 @@ def policy_schema() -> Schema:
                 },
                 "gates": _list(_gate(), "the Gates; every guardable move needs one"),
                 "behaviour": _behaviour(),
+                "explanations": _explanations(),
                 "approvals": _list(
                     _mapping(
                         {
@@ -47,7 +49,7 @@ def policy_schema() -> Schema:
                     "moves that people must approve, too",
                 ),
             },
-            optional=("waivers_allowed", "behaviour", "approvals"),
+            optional=("waivers_allowed", "behaviour", "explanations", "approvals"),
         ),
     }
 
@@ -105,6 +107,9 @@ def _rule(measure: str) -> Schema:
         "slice": {"type": "string", "minLength": 1, "default": "all"},
         "min_n": _whole(0, 10_000_000, "rows on the Slice below which nothing is settled"),
     }
+    if measure in EXPLAINED:
+        said = "whether a version that explains nothing passes"
+        fields["optional"] = {"type": "boolean", "default": False, "description": said}
     return {
         **_mapping({**fields, **fitting}, needed=("measure",)),
         "oneOf": [{"required": [name]} for name in fitting],
@@ -117,6 +122,17 @@ def _limit(measure: str) -> Schema:
     if measure in RATES:
         return {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     return {"type": "number", "minimum": -1, "maximum": 1e12}
+
+
+def _explanations() -> Schema:
+    rows, words = ExplanationSample.rows, ExplanationSample.words
+    return _mapping(
+        {
+            "rows": _whole(1, 5_000, "rows of the pinned test set that are explained", rows),
+            "words": _whole(1, 20, "words of an explanation that are then deleted", words),
+        },
+        needed=(),
+    )
 
 
 def _behaviour() -> Schema:

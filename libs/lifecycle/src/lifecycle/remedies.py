@@ -8,6 +8,7 @@ stays where it is.
 from dataclasses import dataclass
 from math import ceil, isfinite
 
+from lifecycle.explanations import EXPLAINED
 from lifecycle.gates import Bounds
 from lifecycle.policies import AtLeast, AtMost, NonInferior, Rule
 from lifecycle.verdicts import Outcome
@@ -49,6 +50,11 @@ def remedy(outcome: Outcome, rule: Rule, bounds: Bounds | None) -> str | None:
         return None
     if bounds is None:
         return "measure it: it is not in the evidence"
+    if rule.measure in EXPLAINED and bounds.n == 0:
+        return (
+            "only a version that explains itself (the compiled form of tfidf_linear does), or a "
+            "policy whose rule says `optional: true`, and new evidence"
+        )
     if outcome is Outcome.FAIL:
         return (
             f"only another version, better by at least {_shortfall(rule, bounds):.3g}, or another "

@@ -100,7 +100,7 @@ def _coverage(counts: Counts, limit: float, alpha: float) -> Bounds | None:
     return Bounds(n=eligible, lower=share, point=share, upper=max(share, upper))
 
 
-def _accuracy_difference(counts: Counts, _limit: float, alpha: float) -> Bounds | None:
+def _wins_over_losses(counts: Counts, _limit: float, alpha: float) -> Bounds | None:
     wins, losses = read_count(counts, "wins"), read_count(counts, "losses")
     return accuracy_difference_bounds(wins, losses, read_count(counts, "n"), alpha)
 
@@ -158,6 +158,9 @@ MEASURES: Mapping[str, Measure] = {
     "invariance_failures": Measure("invariance", _rate("failed")),
     "direction_failures": Measure("direction", _rate("failed")),
     "minimum_functionality_failures": Measure("minimum_functionality", _rate("failed")),
+    "explanation_sum_failures": Measure("explanations", _rate("incomplete")),
+    "explanation_repeat_failures": Measure("explanations", _rate("differing")),
+    "explanation_faithfulness": Measure("deletions", _wins_over_losses),
     "leaked_ratio": Measure("leakage", _share("leaked")),
     "latency_ms_p95": Measure("latency_ms", _quantile(0.95)),
     "latency_ms_p99": Measure("latency_ms", _quantile(0.99)),
@@ -167,7 +170,7 @@ MEASURES: Mapping[str, Measure] = {
     "memory_bytes": Measure("footprint", _amount("memory_bytes")),
     "disagreement": Measure("pairs", _rate("bad")),
     "coverage": Measure("pairs", _coverage),
-    "accuracy_difference": Measure("labelled", _accuracy_difference),
+    "accuracy_difference": Measure("labelled", _wins_over_losses),
     "live_latency_ms_p95": Measure("live_latency", _live_quantile(0.95)),
     "live_latency_ms_p99": Measure("live_latency", _live_quantile(0.99)),
     "live_latency_ratio_p95": Measure("live_latency", _live_quantile_ratio(0.95)),

@@ -192,6 +192,7 @@ def render_explanations(
                     {"feature": name, "contribution": added} for name, added in each.features
                 ],
                 "rest": each.rest,
+                "others": each.others,
             }
             for each in explanations
         ]

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textmodels.artifacts import ArtifactError, Manifest, load_artifact
+from textmodels.explanations import Explainer
 from textmodels.predictions import Predictor
-from training_jobs.ports import Answer
+from training_jobs.ports import Answer, Explained
 from training_jobs.refusals import JobRefused
 
 _BATCH = 256
+_FEATURES = 20
+"""As many as the inference service names."""
 
 
 def open_artifact(directory: Path) -> tuple[Manifest, "InProcess"]:
@@ -39,6 +42,18 @@ class InProcess:
             rows = zip(made.label_indices.tolist(), made.scores.tolist(), strict=True)
             found += [Answer(labels[i], dict(zip(labels, row, strict=True))) for i, row in rows]
         return found
+
+    def explanations(self, texts: Sequence[str]) -> list[Explained] | None:
+        """Explain the texts, where the predictor can."""
+        if not isinstance(self._predictor, Explainer):
+            return None
+        labels = self._predictor.labels
+        return [
+            Explained(
+                labels[each.label_index], each.intercept, each.features, each.rest, each.others
+            )
+            for each in self._predictor.explain(texts, _FEATURES)
+        ]
 
     def is_answered(self, text: str) -> bool:
         """Score one text."""

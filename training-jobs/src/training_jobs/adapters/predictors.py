@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from training_jobs.ports import Answer
+from training_jobs.ports import Answer, Explained
 from training_jobs.refusals import JobRefused, Unreachable
 
 _SECONDS = 30.0
 _TRIES = 30
 _LONGEST_WAIT_SECONDS = 2.0
 _RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+_EXPLAINED_AT_ONCE = 32
 _JSON = {"content-type": "application/json"}
 
 
@@ -68,6 +69,11 @@ class HttpPredictor:
         """The path that takes many texts and gives all scores."""
         return f"/v2/models/{self._model}/infer"
 
+    @property
+    def explain_path(self) -> str:
+        """The path that says why."""
+        return f"/v1/models/{self._model}:explain"
+
     def refuse_other_version(self, answered: str | None) -> None:
         """Raise JobRefused unless the version that answered is the one that is measured."""
         if answered != self._digest:
@@ -91,14 +97,24 @@ class HttpConnection:
     def answers(self, texts: Sequence[str]) -> list[Answer]:
         """Answer a batch; a full queue is waited for, as correctness is asked."""
         tensor = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": list(texts)}
-        for _ in range(_TRIES):
-            status, headers, content = self._post(self._place.batch_path, {"inputs": [tensor]})
-            if status == http.client.OK:
-                return read_answers(content)
-            if status != http.client.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(min(float(headers.get("retry-after", 1)), _LONGEST_WAIT_SECONDS))
-        raise self._place.unreachable(f"HTTP {status} {content[:200]!r} to a batch of texts")
+        status, content = self._ask(self._place.batch_path, {"inputs": [tensor]})
+        if status != http.client.OK:
+            raise self._place.unreachable(f"HTTP {status} {content[:200]!r} to a batch of texts")
+        return read_answers(content)
+
+    def explanations(self, texts: Sequence[str]) -> list[Explained] | None:
+        """Ask why each text gets its label, a few texts at a time."""
+        found: list[Explained] = []
+        for start in range(0, len(texts), _EXPLAINED_AT_ONCE):
+            instances = list(texts[start : start + _EXPLAINED_AT_ONCE])
+            status, content = self._ask(self._place.explain_path, {"instances": instances})
+            if status == http.client.NOT_FOUND and b"no-explanation" in content:
+                return None
+            if status != http.client.OK:
+                said = f"HTTP {status} {content[:200]!r} when asked why"
+                raise self._place.unreachable(said)
+            found += read_explanations(content)
+        return found
 
     def is_answered(self, text: str) -> bool:
         """Ask for one prediction; tell whether it was given."""
@@ -111,6 +127,14 @@ class HttpConnection:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+        for _ in range(_TRIES):
+            status, headers, content = self._post(path, body)
+            if status != http.client.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(min(float(headers.get("retry-after", 1)), _LONGEST_WAIT_SECONDS))
+        return status, content
 
     def _post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         request = json.dumps(body).encode()
@@ -149,4 +173,18 @@ def read_answers(content: bytes) -> list[Answer]:
     return [
         Answer(str(label), dict(zip(names, row, strict=True)))
         for label, row in zip(given, rows, strict=True)
+    ]
+
+
+def read_explanations(content: bytes) -> list[Explained]:
+    """Read the answer of KServe V1's explain."""
+    return [
+        Explained(
+            label=each["label"],
+            intercept=each["intercept"],
+            features=tuple((part["feature"], part["contribution"]) for part in each["features"]),
+            rest=each["rest"],
+            others=tuple(each["others"]),
+        )
+        for each in json.loads(content)["explanations"]
     ]

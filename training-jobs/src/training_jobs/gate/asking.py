@@ -1,15 +1,24 @@
 """Asking running versions about the same texts, in batches over a few connections."""
 
+import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from training_jobs.dataset.rows import Rows
 from training_jobs.ports import Answer, PredictorPlace
 from training_jobs.refusals import JobRefused
 
 _BATCH = 32
 # Enough to keep a predictor busy while an answer is read; more would only fill its queue.
 _CONNECTIONS = 2
+
+
+def sample_texts(rows: Rows, count: int) -> Sequence[str]:
+    """Return that many texts of a set, or all; always the same ones, so that two versions are not
+    measured on different texts.
+    """
+    return random.Random(0).sample(rows.texts, min(len(rows), count))  # noqa: S311
 
 
 def ask_texts(

@@ -4,14 +4,13 @@ Each test is a Slice of its kind's Measurement, and `all` is all of them. An edi
 text as it is says nothing and is not counted.
 """
 
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lifecycle.behaviour import Behaviour, Direction, Edited
 from lifecycle.evidence import Measurement
 from training_jobs.dataset.rows import Rows
-from training_jobs.gate.asking import ask_texts
+from training_jobs.gate.asking import ask_texts, sample_texts
 from training_jobs.gate.edits import edit_text
 from training_jobs.ports import Answer, PredictorPlace
 from training_jobs.refusals import JobRefused
@@ -67,14 +66,14 @@ def _functionality(place: PredictorPlace, behaviour: Behaviour) -> list[tuple[st
 
 def _invariance(place: PredictorPlace, behaviour: Behaviour, rows: Rows) -> list[tuple[str, bool]]:
     edits = ((test.name, test.edit) for test in behaviour.invariance)
-    pairs = _pairs(place, _sample(rows, behaviour.rows), edits)
+    pairs = _pairs(place, sample_texts(rows, behaviour.rows), edits)
     return [(pair.test, pair.before.label != pair.after.label) for pair in pairs]
 
 
 def _direction(place: PredictorPlace, behaviour: Behaviour, rows: Rows) -> list[tuple[str, bool]]:
     tests = {test.name: test for test in behaviour.direction}
     edits = ((test.name, test.edit) for test in behaviour.direction)
-    pairs = _pairs(place, _sample(rows, behaviour.rows), edits)
+    pairs = _pairs(place, sample_texts(rows, behaviour.rows), edits)
     return [(pair.test, _moved_against(tests[pair.test], pair)) for pair in pairs]
 
 
@@ -104,11 +103,6 @@ def _by_text(place: PredictorPlace, texts: Sequence[str]) -> Mapping[str, Answer
 
 def _ask(place: PredictorPlace, texts: Sequence[str]) -> list[Answer]:
     return ask_texts({_PLACE: place}, texts)[_PLACE] if texts else []
-
-
-def _sample(rows: Rows, count: int) -> Sequence[str]:
-    # Always the same texts, so that two versions are not tested on different ones.
-    return random.Random(0).sample(rows.texts, min(len(rows), count))  # noqa: S311
 
 
 def _measurements(

@@ -7,6 +7,7 @@ counts is decided there, on signed Evidence and against the version in PRODUCTIO
 from collections.abc import Sequence
 
 from lifecycle.evidence import EvidenceKind, Measurement
+from lifecycle.explanations import SUMS, explains_nothing
 from lifecycle.gates import Bounds, Observation, decide
 from lifecycle.policies import Gate, GatePolicy, NonInferior, Rule
 from lifecycle.stages import Stage, move_name
@@ -32,6 +33,11 @@ def _judge_gate(gate: Gate, measurements: Sequence[Measurement]) -> Verdict:
         centre = 0.0 if isinstance(rule.limit, NonInferior) else rule.limit.value
         return measure.bounds(measurement.counts, centre, alpha) if measurement else None
 
-    whole = found["cells", "all"]
-    seen = Observation(whole.n, whole.ended_at - whole.started_at, has_baseline=False)
+    whole, asked_why = found["cells", "all"], found.get((SUMS, "all"))
+    seen = Observation(
+        n=whole.n,
+        seconds=whole.ended_at - whole.started_at,
+        has_baseline=False,
+        explains_nothing=explains_nothing(asked_why.counts if asked_why else None),
+    )
     return decide(gate, weigh(gate, bounds_at), seen)

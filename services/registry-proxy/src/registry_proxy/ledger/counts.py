@@ -103,6 +103,8 @@ _READERS: Mapping[str, Callable[[Measurement], int]] = {
     "invariance": _read_parts("failed"),
     "direction": _read_parts("failed"),
     "minimum_functionality": _read_parts("failed"),
+    "explanations": _read_parts("incomplete", "differing"),
+    "deletions": _read_labelled,
     "leakage": _read_parts("leaked"),
     "latency_ms": lambda measurement: sum(read_latencies(measurement.counts["buckets"])),
     "latency_pair": _read_latency_pair,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lifecycle.digests import NO_CONTENT
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement
+from lifecycle.explanations import SUMS, explains_nothing
 from lifecycle.gates import Bounds, Observation, decide
 from lifecycle.policies import AtMost, Gate, NonInferior, Rule
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
@@ -64,7 +65,13 @@ def _observe(evidence: Evidence) -> Observation:
     leading = evidence.measurement(_LEADING[evidence.kind])
     if leading is None:
         return Observation(0, 0.0, has_baseline)
-    return Observation(leading.n, leading.ended_at - leading.started_at, has_baseline)
+    asked_why = evidence.measurement(SUMS)
+    return Observation(
+        n=leading.n,
+        seconds=leading.ended_at - leading.started_at,
+        has_baseline=has_baseline,
+        explains_nothing=explains_nothing(asked_why.counts if asked_why else None),
+    )
 
 
 def _bounds(rule: Rule, gate: Gate, evidence: Evidence, alpha: float) -> Bounds | None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from textmodels.explanations import Explanation
-from textmodels.families.tfidf_linear.contributions import Contributions
+from textmodels.families.tfidf_linear.contributions import Contributions, Counts
 from textmodels.families.tfidf_linear.scorer_python import Scorer as PythonScorer
 from textmodels.families.tfidf_linear.tables import TABLES_NAME, Tables
 from textmodels.predictions import Answer, Predictions
@@ -89,5 +89,20 @@ class CompiledPredictor:
         order = np.argsort(-np.abs(added), kind="stable")
         named = [(self._contributions.name(counts[at][0]), float(added[at])) for at in order[:most]]
         return Explanation(
-            label, score, intercept, tuple(named), rest=float(added[order[most:]].sum())
+            label_index=label,
+            score=score,
+            intercept=intercept,
+            features=tuple(named),
+            rest=float(added[order[most:]].sum()),
+            others=self._others(label, counts),
         )
+
+    def _others(self, label: int, counts: Counts) -> tuple[float, ...]:
+        if len(self._tables.bias) == 1:
+            return (0.0,)
+        towards = (
+            self._contributions.towards(other, counts)
+            for other in range(len(self.labels))
+            if other != label
+        )
+        return tuple(intercept + float(added.sum()) for intercept, added in towards)
