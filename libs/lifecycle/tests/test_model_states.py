@@ -37,6 +37,14 @@ def test_a_version_is_found_by_number_and_by_digest():
     assert state.find("3") is None
 
 
+def test_a_version_is_found_by_a_stage_that_it_alone_holds():
+    state = state_after(registered(ONE, 1), registered(TWO, 2), moved(TWO, Stage.PRODUCTION))
+
+    assert state.find("production") is state.find(TWO)
+    assert state.find("shadow") is None
+    assert state.find("registered") is None
+
+
 def test_productions_are_remembered_in_order_after_they_left():
     state = state_after(
         registered(ONE, 1),

@@ -148,7 +148,7 @@ class World:
                 return await http.request(method, path, headers=sent, **options)
 
         known = {"authorization": f"Bearer {self.tokens[role]}"} if role else {}
-        sent = {**known, **(headers or {})}
+        sent = headers if isinstance(headers, list) else {**known, **(headers or {})}
         return self._portal.call(ask)
 
     def get(self, path, role="predictor", **options):

@@ -61,6 +61,7 @@ class LedgerSuite:
 
     def test_an_unknown_model_is_at_sequence_0(self, ledger):
         assert ledger.state("sentiment").seq == 0
+        assert ledger.head() == 0
         assert ledger.models() == ()
         assert ledger.verify().head == GENESIS
 
@@ -87,6 +88,7 @@ class LedgerSuite:
 
         assert ledger.state("spam").seq == 3
         assert ledger.state("sentiment").seq == 2
+        assert ledger.head() == 3
         assert ledger.models() == ("sentiment", "spam")
         assert ledger.verify().entries == 3
 
@@ -103,6 +105,7 @@ class LedgerSuite:
             ledger.append("sentiment", 0, a_page(documents=(b"policy",)))
 
         assert ledger.state("sentiment").seq == 1
+        assert ledger.head() == 1
         assert ledger.document(sha256_digest(b"policy")) is None
 
     def test_documents_are_found_by_digest(self, ledger):

@@ -38,7 +38,7 @@ class RegistryProxy:
         return self._service.get(f"/v1/models/{model}")
 
     def version(self, model: str, reference: str) -> Any:
-        """Return one version by number or digest."""
+        """Return one version by number, digest, or a Stage of one (`production`)."""
         return self._service.get(f"/v1/models/{model}/versions/{reference}")
 
     def register(self, model: str, run_id: str, artifact_path: str) -> Any:

@@ -10,7 +10,9 @@ from typing import Any, assert_never
 from lifecycle.approvals import AUTHOR_TAG, Approval
 from lifecycle.ledger import EntryKind, LedgerEntry
 from lifecycle.rollouts import Rollout, rollout_from_dict
-from lifecycle.stages import Stage
+from lifecycle.stages import HELD_BY_ONE, Stage
+
+_STAGES_OF_ONE = {stage.lower(): stage for stage in HELD_BY_ONE}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class ModelState:
         return found[-1] if found else None
 
     def find(self, reference: str) -> VersionState | None:
-        """Find a version by digest or by number (`3`)."""
+        """Find a version by digest, by number (`3`), or by a Stage of one (`production`)."""
+        if reference in _STAGES_OF_ONE:
+            return self.holding(_STAGES_OF_ONE[reference])
         return next((v for v in self.versions if reference in (v.digest, str(v.number))), None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -101,23 +101,28 @@ def caller_dependency(callers: Callers, *roles: str) -> Callable[[Request], Awai
     Without a known token it raises a 401 `Problem`, without a fitting role a 403, and a 503 where
     that cannot be found out.
     """
-    needed = " or ".join(roles)
 
     async def require(request: Request) -> Caller:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = scheme.lower() == "bearer" and token.strip()
-        caller = await _find(callers, token.strip(), roles) if known else None
-        if caller is None:
-            detail = f"A bearer token of a caller with role {needed} is needed."
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise Problem(401, "unauthorized", "Unauthorized", detail, headers=challenge)
-        if caller.roles.isdisjoint(roles):
-            has = "role " + ", ".join(sorted(caller.roles)) if caller.roles else "no role for this"
-            detail = f"{caller.name} has {has}; {needed} is needed."
-            raise Problem(403, "forbidden", "Forbidden", detail)
-        return caller
+        return await require_caller(callers, request.headers.get("authorization", ""), roles)
 
     return require
+
+
+async def require_caller(callers: Callers, authorization: str, roles: Collection[str]) -> Caller:
+    """Return whose `Authorization` header it is; raises a `Problem` as `caller_dependency` says."""
+    needed = " or ".join(roles)
+    scheme, _, token = authorization.partition(" ")
+    known = scheme.lower() == "bearer" and token.strip()
+    caller = await _find(callers, token.strip(), roles) if known else None
+    if caller is None:
+        detail = f"A bearer token of a caller with role {needed} is needed."
+        challenge = {"WWW-Authenticate": "Bearer"}
+        raise Problem(401, "unauthorized", "Unauthorized", detail, headers=challenge)
+    if caller.roles.isdisjoint(roles):
+        has = "role " + ", ".join(sorted(caller.roles)) if caller.roles else "no role for this"
+        detail = f"{caller.name} has {has}; {needed} is needed."
+        raise Problem(403, "forbidden", "Forbidden", detail)
+    return caller
 
 
 def read_token(path: Path) -> str:

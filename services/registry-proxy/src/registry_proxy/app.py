@@ -32,6 +32,7 @@ from registry_proxy.artifacts.routes import artifact_routes, install_artifact_er
 from registry_proxy.door.routes import UPLOADS, door_routes, install_door_errors
 from registry_proxy.events.keep_telling import Telling
 from registry_proxy.events.tell import Means, Pace, Told
+from registry_proxy.lane import install_lane
 from registry_proxy.ledger.error_table import install_ledger_errors
 from registry_proxy.ledger.keep_admitted import AdmittedKeeper
 from registry_proxy.ledger.ports import Clock
@@ -109,6 +110,7 @@ def build(
         lifespan=_lifespan(parts, health),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.include_router(ledger_routes(parts.registry, parts.callers))
     app.include_router(rollout_routes(parts.registry, parts.callers))
@@ -122,6 +124,7 @@ def build(
     install_artifact_errors(app)
     install_pages(app, health, parts.metrics.registry)
     app.add_middleware(BodyLimit, limit_of=_body_limits(settings))
+    install_lane(app, parts.callers, parts.ledger, parts.admission.store)
     app.add_middleware(RequestCount, metrics=parts.metrics)
     return Service(app, health)
 

@@ -63,6 +63,11 @@ class SqlLedger:
             self._states[model] = seen
         return seen
 
+    def head(self) -> int:
+        """Return the number of the last entry, 0 where there is none."""
+        with self._database.reading() as connection:
+            return int(connection.execute(select(HEAD.c.seq)).scalar_one())
+
     def models(self) -> tuple[str, ...]:
         """Return the names of all models that have an entry."""
         with self._database.reading() as connection:

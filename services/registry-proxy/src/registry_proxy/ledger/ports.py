@@ -50,6 +50,10 @@ class Ledger(Protocol):
         """Fold the model's entries; sequence 0 when there are none."""
         ...
 
+    def head(self) -> int:
+        """Return the number of the last entry of all models, 0 where there is none."""
+        ...
+
     def models(self) -> tuple[str, ...]:
         """Return the names of all models with an entry, sorted."""
         ...

@@ -30,7 +30,7 @@ class Registry:
         return known(self.ledger.state(name))
 
     def version(self, name: str, reference: str) -> VersionState:
-        """Find a version by number or digest; raises Unknown."""
+        """Find a version by number, digest, or a Stage of one; raises Unknown."""
         state = self.model(name)
         version = state.find(reference)
         if version is None:
