@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from isogloss.forecasts import traffic_of, under_the_floor, with_hours
+from isogloss.forecasts import traffic_of, with_hours
 
 DIGEST = "sha256:" + "a" * 64
 STATE = {"name": "sentiment", "seq": 4, "rollout": None}
@@ -42,15 +42,26 @@ PLAN = {
     "rules": [a_rule()],
 }
 
+OUTLOOK = {
+    "strategy": "canary",
+    "steps": [
+        {"phase": "CANARY", "users": 10, "decided_by": ["canary"], "watched_by": []},
+        {"phase": "BAKING", "users": 100, "decided_by": [], "watched_by": ["canary"]},
+    ],
+    "refused": [],
+    "remarks": ["the Baseline was never asked twice"],
+    "noise": None,
+}
+
 
 @pytest.fixture
 def planned(served_home, server, run):
-    def ask(*options, noise=None):
+    def ask(*options, refused=()):
         server.answers |= {
             ("GET", "/v1/models/sentiment"): (200, {}, STATE | {"versions": [PRODUCTION]}),
             ("GET", "/v1/models/sentiment/plan?power=0.8&share=0.1"): (200, {}, PLAN),
             ("GET", f"{PLACE}/traffic"): (200, {}, PAGE),
-            ("GET", f"{PLACE}/noise"): (200, {}, noise) if noise else (404, {}, {"status": 404}),
+            ("GET", "/v1/models/sentiment/plan"): (200, {}, OUTLOOK | {"refused": refused}),
         }
         return run("--home", served_home.root, "rollout", "plan", "sentiment", *options)
 
@@ -75,14 +86,6 @@ def test_rows_become_hours_at_the_traffic_that_counts(rule, hours):
     assert found["fail_hours"] is None
 
 
-def test_a_limit_under_the_noise_floor_is_named():
-    rules = [a_rule(limit=0.05), a_rule(limit=0.07), a_rule("error_ratio", limit=0.01)]
-
-    (line,) = under_the_floor(rules, NOISE)
-    assert "limited to 5.00%" in line
-    assert under_the_floor(rules, None) == []
-
-
 def test_a_plan_says_rows_hours_and_waits(planned):
     code, out, said = planned()
 
@@ -91,6 +94,9 @@ def test_a_plan_says_rows_hours_and_waits(planned):
     assert "72 s" in out
     assert "never" in out
     assert "shadow: at least 300 rows over 24.0 h, and after 7.0 days a person is asked" in said
+    assert "CANARY, 10 % of the users: canary must PASS" in said
+    assert "BAKING, 100 % of the users: a FAIL of canary goes back" in said
+    assert "note: the Baseline was never asked twice" in said
 
 
 def test_a_plan_at_another_rate_takes_another_time(planned):
@@ -100,10 +106,10 @@ def test_a_plan_at_another_rate_takes_another_time(planned):
 
 
 def test_a_plan_that_cannot_be_met_exits_1(planned):
-    code, _, said = planned(noise=NOISE)
+    code, _, said = planned(refused=["shadow: disagreement is limited to 5.00%"])
 
     assert code == 1
-    assert "refused: shadow: disagreement on all is limited to 5.00%" in said
+    assert "refused: shadow: disagreement is limited to 5.00%" in said
 
 
 def test_an_a_a_run_sends_each_text_twice_and_waits_for_the_counts(

@@ -108,6 +108,11 @@ def drift_routes(pairs):
             return Response(json.dumps({**problem, "status": 404}), 404)
         return {"since": since}
 
+    @router.get("/v1/models/{m}/versions/{digest}/noise")
+    async def noise(m: str, digest: str):
+        problem = {"type": "urn:isogloss:problem:no-noise", "detail": f"none of {digest} of {m}"}
+        return Response(json.dumps({**problem, "status": 404}), 404)
+
     @router.put("/v1/models/{m}/pairings/{rollout}")
     async def register(m: str, rollout: str, request: Request):
         since = (await request.json())["since"]

@@ -49,22 +49,6 @@ def with_hours(plan: Mapping[str, Any], traffic: Traffic) -> list[dict[str, Any]
     ]
 
 
-def under_the_floor(
-    rules: Sequence[Mapping[str, Any]], noise: Mapping[str, Any] | None
-) -> list[str]:
-    """Say which limits the Baseline itself would break, were it compared with itself."""
-    if noise is None:
-        return []
-    floor = f"{noise['point']:.2%} [{noise['lower']:.2%}, {noise['upper']:.2%}]"
-    return [
-        f"{rule['gate']}: disagreement on {rule['slice']} is limited to {rule['limit']:.2%}, and "
-        f"asked twice the Baseline differs from itself in {floor} of {noise['n']:,} texts: set a "
-        "limit above that"
-        for rule in rules
-        if rule["measure"] == "disagreement" and rule["limit"] < noise["lower"]
-    ]
-
-
 def forecast_table(rules: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row a rule."""
     rows = [
@@ -84,6 +68,22 @@ def forecast_table(rules: Sequence[Mapping[str, Any]]) -> Table:
 def wait_lines(plan: Mapping[str, Any]) -> list[str]:
     """Say what each Gate waits for beside its rules."""
     return [_waits(gate) for gate in plan["gates"]]
+
+
+def step_lines(outlook: Mapping[str, Any]) -> list[str]:
+    """Say which Gates decide in which step, and what is worth knowing of them."""
+    steps = [f"{_users(step)}: {_deciding(step)}" for step in outlook["steps"]]
+    return [*steps, *(f"note: {remark}" for remark in outlook["remarks"])]
+
+
+def _users(step: Mapping[str, Any]) -> str:
+    return f"{step['phase']}, {step['users']} % of the users"
+
+
+def _deciding(step: Mapping[str, Any]) -> str:
+    if step["decided_by"]:
+        return f"{', '.join(step['decided_by'])} must PASS"
+    return f"a FAIL of {', '.join(step['watched_by'])} goes back"
 
 
 def _waits(gate: Mapping[str, Any]) -> str:

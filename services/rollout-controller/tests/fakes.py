@@ -242,6 +242,7 @@ class DriftHttp:
         self.up = True
         self.since = {}
         self.signed = []
+        self.floor = None
 
     async def register(self, model, rollout, since, mirror_percent):
         self._answer()
@@ -257,6 +258,10 @@ class DriftHttp:
         self.mirror = mirror
         self.signed.append(subjects)
         return {"payload": "", "kind": "shadow"}
+
+    async def noise(self, model, digest):
+        self._answer()
+        return self.floor
 
     def _answer(self):
         if not self.up:

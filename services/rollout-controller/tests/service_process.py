@@ -124,6 +124,10 @@ class Neighbours:
         async def sign(m: str, rollout: str):
             return {"payload": "", "about": [m, rollout]}
 
+        @app.get("/v1/models/{m}/versions/{digest}/noise")
+        async def noise(m: str, digest: str):
+            return problem(404, "no-noise", f"no A/A run of {digest} of {m} was measured")
+
         @app.post("/v1/events")
         async def events():
             return {"accepted": 0}

@@ -24,6 +24,7 @@ from rollout_controller.adapters.predictor_metrics import PredictorMetrics
 from rollout_controller.adapters.registry_http import RegistryHttp
 from rollout_controller.ledger_moves import Advance, Ending
 from rollout_controller.mirror_counts import MirrorRead
+from rollout_controller.noise_floors import NoiseFloor
 from rollout_controller.ports import (
     LedgerRefused,
     LedgerUnreachable,
@@ -190,6 +191,20 @@ async def test_shadow_evidence_is_asked_for_with_its_subjects():
     assert envelope == {"payload": "signed"}
     assert neighbour.asked[2]["subjects"]["model"] == NEW
     assert neighbour.asked[2]["expires_at"] == START + 60
+
+
+async def test_a_noise_floor_is_read_from_its_page():
+    page = {"digest": OLD, "n": 500, "differing": 4, "lower": 0.004, "point": 0.008}
+    neighbour = Neighbour({**page, "upper": 0.02, "measured_at": START})
+    async with asking(neighbour, DriftHttp) as pairs:
+        assert await pairs.noise(MODEL, OLD) == NoiseFloor(OLD, 500, 0.004, 0.008, 0.02, START)
+    assert neighbour.asked[:2] == ("GET", f"/v1/models/{MODEL}/versions/{OLD}/noise")
+
+
+async def test_a_version_that_was_never_asked_twice_has_no_noise_floor():
+    problem = {"type": "urn:isogloss:problem:no-noise", "detail": "none", "status": 404}
+    async with asking(Neighbour(problem, 404), DriftHttp) as pairs:
+        assert await pairs.noise(MODEL, OLD) is None
 
 
 async def test_a_drift_monitor_that_fails_is_unreachable():

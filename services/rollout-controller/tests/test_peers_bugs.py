@@ -1,12 +1,11 @@
 """What went wrong elsewhere must not go wrong here: a test for each rule that a peer's bug taught.
 
-Where the gateway or KServe is what went wrong, the test is beside its adapter: `test_mirroring.py`
-(a mirror that is accepted and fails every request), `test_gateway_api.py` and `test_gateway.py`
-(missing backends, weights that are all 0, a percent that is ignored), `test_workload_facts.py`
-(Ready while the new ReplicaSet fails).
+Where the gateway or KServe is what went wrong, the test is beside its adapter, and named in
+`BESIDE_THEIR_ADAPTERS`.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rollout_controller_fakes import (
@@ -38,6 +37,48 @@ pytestmark = pytest.mark.anyio
 BLUE, GREEN = Colour.BLUE, Colour.GREEN
 SPLIT = RouteIntent(90, 10)
 MIRRORED = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)
+
+BESIDE_THEIR_ADAPTERS = {
+    "traefik 3.7: a mirror that is accepted and fails every request": (
+        "test_mirroring.py::test_a_list_is_believed_and_silence_is_not"
+    ),
+    "flagger gateway_api.go: a mirror's percentage was ignored": (
+        "test_gateway_api.py::test_only_predictions_are_mirrored"
+    ),
+    "flagger, Argo Rollouts: Accepted was taken for in effect": (
+        "test_gateway_api.py::test_a_controller_that_has_not_looked_yet_is_said_to_be_silent"
+    ),
+    "envoyproxy/gateway#9075: a backend with nothing ready answers its share with 503": (
+        "test_plan.py::test_no_weight_goes_to_a_colour_that_is_not_ready"
+    ),
+    "envoyproxy/gateway#7483: one invalid backend fails its whole rule": (
+        "test_gateway_api.py::test_a_colour_without_weight_is_not_named"
+    ),
+    "envoyproxy/gateway#9775: a consistent hash makes weights nothing": (
+        "test_served_model_objects.py::test_what_no_http_route_can_say_is_refused_and_not_passed_over"
+    ),
+    "kgateway#11548: weights that are all 0 are refused by Envoy": (
+        "test_gateway_api.py::test_with_nothing_to_serve_a_route_hangs_on_no_gateway"
+    ),
+    "argo-cd#25284: two tools that write the same weights": (
+        "test_gateway_api.py::test_what_is_edited_by_hand_is_not_in_effect_and_not_ours"
+    ),
+    "kserve#4626, #5443: Ready while the new ReplicaSet fails": (
+        "test_workload_facts.py::test_kserves_own_word_makes_nothing_ready"
+    ),
+    "kserve predictor.go: whatever has its pair of labels is deleted": (
+        "test_kserve.py::test_a_colour_is_three_objects_of_one_name"
+    ),
+    "kserve: a stable that was promoted away is a cold start, Argo Rollouts: gone after 30 s": (
+        "test_plan.py::test_the_baseline_stays_loaded_after_success"
+    ),
+}
+
+
+@pytest.mark.parametrize("place", BESIDE_THEIR_ADAPTERS.values(), ids=BESIDE_THEIR_ADAPTERS)
+def test_each_bug_of_a_gateway_or_of_kserve_has_its_test(place):
+    file, _, test = place.partition("::")
+    assert f"def {test}(" in Path(__file__).with_name(file).read_text()
 
 
 def in_phase(phase, intent, **changes):

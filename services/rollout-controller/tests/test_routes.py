@@ -24,6 +24,7 @@ from rollout_controller_fakes import (
 
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from rollout_controller.follow import Loops
+from rollout_controller.noise_floors import NoiseFloor
 from rollout_controller.observed import Asked
 from rollout_controller.ports import LedgerRefused
 from rollout_controller.reconcile import ModelLoop
@@ -139,6 +140,25 @@ async def test_a_rollout_is_accepted_and_shown_at_once(tmp_path):
     assert answer.status_code == 202
     assert answer.json()["rollout"]["candidate"] == NEW
     assert (status["phase"], status["candidate"]) == ("PENDING", NEW)
+
+
+async def test_a_plan_names_steps_and_what_could_never_end_is_a_409(tmp_path):
+    world = canary_world(Phase.SUCCEEDED, all_to(GREEN), candidate=OLD, baseline=None)
+    world.pairs.floor = NoiseFloor(OLD, 500, 0.16, 0.2, 0.25, START)
+    async with serving(tmp_path, world) as client:
+        plan = (await client.get(f"{PATH}/plan")).json()
+        start = await client.post(f"{PATH}/rollouts", json={"version": "3"})
+
+    assert plan["strategy"] == "canary"
+    assert plan["steps"][1] == {
+        "phase": "CANARY",
+        "users": 10,
+        "decided_by": ["canary"],
+        "watched_by": [],
+    }
+    assert plan["noise"]["upper"] == 0.25
+    assert plan["refused"][0] in start.json()["detail"]
+    assert (start.status_code, start.json()["type"]) == (409, "urn:isogloss:problem:never-ends")
 
 
 @pytest.mark.parametrize(

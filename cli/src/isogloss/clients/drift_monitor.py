@@ -47,12 +47,3 @@ class DriftMonitor:
     def measure_noise(self, model: str, digest: str) -> Any:
         """Keep how often a version differed from itself on texts that were just sent twice."""
         return self._service.post(f"/v1/models/{model}/versions/{digest}/noise", {})
-
-    def noise(self, model: str, digest: str) -> Any:
-        """Return what was kept, None where nothing was."""
-        try:
-            return self._service.get(f"/v1/models/{model}/versions/{digest}/noise")
-        except Refused as refused:
-            if refused.problem.get("status") == HTTPStatus.NOT_FOUND:
-                return None
-            raise

@@ -26,6 +26,10 @@ class RolloutController:
         """Return what is served, where the traffic goes, and why."""
         return self._service.get(f"/v1/models/{model}")
 
+    def plan(self, model: str) -> Any:
+        """Return a Rollout's steps with the Gates that decide in each, and what never could."""
+        return self._service.get(f"/v1/models/{model}/plan")
+
     def start(self, model: str, reference: str, *, supersede: bool = False) -> Any:
         """Begin a Rollout of a version in STAGING, if told to in the place of another."""
         body = {"version": reference} | ({"supersede": True} if supersede else {})

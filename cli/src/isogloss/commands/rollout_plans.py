@@ -12,8 +12,8 @@ from isogloss.connections import Connections
 from isogloss.failures import Refused
 from isogloss.forecasts import (
     forecast_table,
+    step_lines,
     traffic_of,
-    under_the_floor,
     wait_lines,
     with_hours,
 )
@@ -44,7 +44,8 @@ def plan(
 ) -> None:
     """Say how many rows and hours each limit of a Rollout needs; exits 1 where one never can.
 
-    A limit never can where it lies under the noise floor that `rollout noise` measured.
+    So it is with a limit under the noise floor that `rollout noise` measured, and with Gates that
+    have nothing to decide on, which `rollout start` refuses, too.
     """
     connections = ctx.with_resource(target_of(ctx).connect())
     asked = connections.registry.plan(model, power, canary / 100)
@@ -53,15 +54,16 @@ def plan(
     if rate is not None:
         page = _at_rate(page, rate)
     rules = with_hours(asked, traffic_of(page, mirror, canary))
-    floors = under_the_floor(rules, connections.drift.noise(model, digest))
-    told = {"traffic": page, "gates": asked["gates"], "rules": rules, "refused": floors}
+    outlook = connections.controller.plan(model)
+    told = {"traffic": page, "gates": asked["gates"], "rules": rules, **outlook}
     show(told, output, lambda: forecast_table(rules))
     if output is Format.TABLE:
-        for line in (f"at {page['texts_per_second']:.3g} texts a second", *wait_lines(asked)):
+        rate_line = f"at {page['texts_per_second']:.3g} texts a second"
+        for line in (rate_line, *wait_lines(asked), *step_lines(outlook)):
             say(line)
-    for line in floors:
+    for line in outlook["refused"]:
         say(f"refused: {line}")
-    if floors:
+    if outlook["refused"]:
         raise typer.Exit(1)
 
 

@@ -15,7 +15,8 @@ from lifecycle.weighing import weigh
 from rollout_controller.tallies import Tally
 from stats.measures import MEASURES
 
-_SLOW = frozenset({"slow_ratio", "slow_difference"})
+SLOW = frozenset({"slow_ratio", "slow_difference"})
+"""Measures of how many took longer than a latency, which must be the one that the Gate means."""
 _SOURCE = "predictor metrics"
 
 
@@ -94,7 +95,7 @@ def _wanted(rule: Rule) -> tuple[str, str]:
 def _bounds(rule: Rule, gate: Gate, measurement: Measurement | None, alpha: float) -> Bounds | None:
     if measurement is None or isinstance(rule.limit, NonInferior):
         return None
-    if rule.measure in _SLOW and _slow_over(measurement, gate):
+    if rule.measure in SLOW and _slow_over(measurement, gate):
         return None
     return MEASURES[rule.measure].bounds(measurement.counts, rule.limit.value, alpha)
 
@@ -106,7 +107,7 @@ def _slow_over(measurement: Measurement, gate: Gate) -> float | None:
 
 
 def _other_limits(gate: Gate, found: Mapping[tuple[str, str], Measurement]) -> list[Reason]:
-    measured = [found.get(_wanted(rule)) for rule in gate.rules if rule.measure in _SLOW]
+    measured = [found.get(_wanted(rule)) for rule in gate.rules if rule.measure in SLOW]
     others = {over for m in measured if m is not None and (over := _slow_over(m, gate))}
     return [
         Reason(

@@ -12,6 +12,7 @@ from lifecycle.model_states import ModelState
 from lifecycle.rollouts import ACTIVE_PHASES, Rollout
 from lifecycle.stages import Stage
 from lifecycle.transitions import require_version
+from rollout_controller.foresee import refuse_stuck
 from rollout_controller.memory import ModelMemory
 from rollout_controller.ports import (
     GatewayUnreachable,
@@ -35,7 +36,8 @@ async def start_rollout(
 
     With `supersede` a Rollout of another version is given up first: all users get the Baseline, and
     the gateway says so, before the Candidate's colour is free. TransitionRefused when there is no
-    such version; GatewayUnreachable and LedgerUnreachable when the way is not free yet.
+    such version; NeverEnds where a Gate could never PASS; GatewayUnreachable and LedgerUnreachable
+    when the way is not free yet.
     """
 
     async def begin(state: ModelState) -> tuple[Rollout, int]:
@@ -43,6 +45,7 @@ async def start_rollout(
         under_way = _under_way(state)
         if under_way and under_way.candidate == version.digest:
             return under_way, state.seq
+        await refuse_stuck(ports, memory, state, version)
         return await ports.ledger.begin(state.name, version.digest, state.seq)
 
     if supersede:
@@ -90,6 +93,7 @@ async def _make_way(ports: Ports, memory: ModelMemory, reference: str) -> None:
     version, rollout = require_version(state, reference), _under_way(state)
     if rollout is None or rollout.candidate == version.digest or version.stage is not Stage.STAGING:
         return
+    await refuse_stuck(ports, memory, state, version)
     await abort(ports, memory, f"superseded by version {version.number}")
     held = await ports.gateway.wait_in_effect(state.name, 0)
     if not held.reached:

@@ -13,6 +13,7 @@ from lifecycle.served_models import ServedModel
 from rollout_controller.ledger_moves import Advance, Advanced, Ending, Envelope, HeldPolicy
 from rollout_controller.metrics import Meters
 from rollout_controller.mirror_counts import MirrorRead, MirrorTally
+from rollout_controller.noise_floors import NoiseFloor
 from rollout_controller.route_objects import HeldRoute, Route
 from rollout_controller.tallies import Reading, Tally
 
@@ -92,7 +93,7 @@ class Ledger(Protocol):
 
 
 class Pairs(Protocol):
-    """The drift-monitor's pairings. All raise PairsUnreachable."""
+    """The drift-monitor's pairings and A/A runs. All raise PairsUnreachable."""
 
     async def register(
         self, model: str, rollout: Rollout, since: float, mirror_percent: int
@@ -111,6 +112,9 @@ class Pairs(Protocol):
         mirror: MirrorRead,
     ) -> Envelope:
         """Return signed shadow Evidence of what was counted, held against what was mirrored."""
+
+    async def noise(self, model: str, digest: str) -> NoiseFloor | None:
+        """Return what the last A/A run of a version measured; None when there was none."""
 
 
 @dataclass(frozen=True)

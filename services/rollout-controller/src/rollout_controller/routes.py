@@ -9,6 +9,7 @@ from lifecycle.transitions import TransitionRefused
 from rollout_controller.alerts import Alert, heed_alerts
 from rollout_controller.conditions import status_document
 from rollout_controller.follow import Loops
+from rollout_controller.foresee import NeverEnds, foresee
 from rollout_controller.memory import ModelMemory, Rollback
 from rollout_controller.mirror_arrivals import Arrival, MirrorArrivals
 from rollout_controller.operate import abort, pause, resume, start_rollout
@@ -36,6 +37,7 @@ from servicekit.problems import Problem, problem_page
 
 _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     TransitionRefused: (404, "unknown-version", "Unknown version"),
+    NeverEnds: (409, "never-ends", "Would never end"),
     CannotGoBack: (409, "cannot-go-back", "Cannot go back"),
     LedgerUnreachable: (503, "registry-unreachable", "Registry unreachable"),
     PairsUnreachable: (503, "drift-monitor-unreachable", "Drift monitor unreachable"),
@@ -56,6 +58,14 @@ def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
     async def status(m: ModelName) -> dict[str, Any]:
         held, colours = await ports.gateway.read(m), await ports.workloads.observe(m)
         return status_document(_memory(loops, m), held, colours)
+
+    @router.get("/v1/models/{m}/plan", dependencies=[viewer])
+    async def outlook(m: ModelName) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        seen = await foresee(ports, memory, await ports.ledger.fetch_state(m))
+        if seen is None:
+            raise Problem(404, "no-policy", "No gate policy", f"{m} has no gate policy; put one")
+        return dict(seen.to_dict())
 
     @router.post("/v1/models/{m}/rollouts", status_code=202)
     async def start(m: ModelName, _caller: operator, body: StartBody) -> dict[str, Any]:

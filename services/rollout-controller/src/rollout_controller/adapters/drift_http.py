@@ -11,6 +11,7 @@ from lifecycle.rollouts import Rollout
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
 from rollout_controller.ledger_moves import Envelope
 from rollout_controller.mirror_counts import MirrorRead
+from rollout_controller.noise_floors import NoiseFloor
 from rollout_controller.ports import PairsUnreachable
 
 Read = TypeVar("Read")
@@ -32,13 +33,7 @@ class DriftHttp:
 
     async def paired_since(self, model: str, rollout: Rollout) -> float | None:
         """Return when the Rollout's pairing began, None while there is none."""
-        try:
-            return await self._read("GET", _path(model, rollout), None, _since)
-        except PairsUnreachable as error:
-            refusal = error.__cause__
-            if isinstance(refusal, Refusal) and refusal.members.get("status") == 404:
-                return None
-            raise
+        return await self._find(_path(model, rollout), _since)
 
     async def sign(
         self,
@@ -56,6 +51,19 @@ class DriftHttp:
         }
         path = f"{_path(model, rollout)}/evidence"
         return await self._read("POST", path, body, lambda answer: dict(answer.json()))
+
+    async def noise(self, model: str, digest: str) -> NoiseFloor | None:
+        """Return the version's noise floor, None while it was not measured."""
+        return await self._find(f"/v1/models/{model}/versions/{digest}/noise", _floor)
+
+    async def _find(self, path: str, read: Callable[[httpx.Response], Read]) -> Read | None:
+        try:
+            return await self._read("GET", path, None, read)
+        except PairsUnreachable as error:
+            refusal = error.__cause__
+            if isinstance(refusal, Refusal) and refusal.members.get("status") == 404:
+                return None
+            raise
 
     async def _read(
         self,
@@ -76,3 +84,15 @@ def _path(model: str, rollout: Rollout) -> str:
 
 def _since(answer: httpx.Response) -> float:
     return float(answer.json()["since"])
+
+
+def _floor(answer: httpx.Response) -> NoiseFloor:
+    page = answer.json()
+    return NoiseFloor(
+        digest=str(page["digest"]),
+        n=int(page["n"]),
+        lower=float(page["lower"]),
+        point=float(page["point"]),
+        upper=float(page["upper"]),
+        measured_at=float(page["measured_at"]),
+    )

@@ -109,7 +109,7 @@ def _possible(model: ServedModel) -> ServedModel:
     if model.sticky_header:
         raise DocumentRefused(
             f"spec.sticky of {model.name}: the Gateway API cannot keep a user to one of two "
-            "weighted versions; take it out"
+            "weighted versions (it can to one of a version's pods); take it out"
         )
     return model
 
