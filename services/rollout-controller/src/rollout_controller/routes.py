@@ -51,21 +51,8 @@ _LONGEST_SUMMARY = 500
 def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
     """Return the routes of this service."""
     router = APIRouter()
-    viewer = Depends(caller_dependency(callers, "viewer"))
+    _add_pages(router, loops, ports, callers)
     operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
-
-    @router.get("/v1/models/{m}", dependencies=[viewer])
-    async def status(m: ModelName) -> dict[str, Any]:
-        held, colours = await ports.gateway.read(m), await ports.workloads.observe(m)
-        return status_document(_memory(loops, m), held, colours)
-
-    @router.get("/v1/models/{m}/plan", dependencies=[viewer])
-    async def outlook(m: ModelName) -> dict[str, Any]:
-        memory = _memory(loops, m)
-        seen = await foresee(ports, memory, await ports.ledger.fetch_state(m))
-        if seen is None:
-            raise Problem(404, "no-policy", "No gate policy", f"{m} has no gate policy; put one")
-        return dict(seen.to_dict())
 
     @router.post("/v1/models/{m}/rollouts", status_code=202)
     async def start(m: ModelName, _caller: operator, body: StartBody) -> dict[str, Any]:
@@ -135,6 +122,23 @@ def install_rollout_errors(app: FastAPI) -> None:
     for kind, (status, slug, title) in _TABLE.items():
         app.add_exception_handler(kind, _page(status, slug, title))
     app.add_exception_handler(LedgerRefused, _ledger_refused)
+
+
+def _add_pages(router: APIRouter, loops: Loops, ports: Ports, callers: Callers) -> None:
+    viewer = Depends(caller_dependency(callers, "viewer"))
+
+    @router.get("/v1/models/{m}", dependencies=[viewer])
+    async def status(m: ModelName) -> dict[str, Any]:
+        held, colours = await ports.gateway.read(m), await ports.workloads.observe(m)
+        return status_document(_memory(loops, m), held, colours)
+
+    @router.get("/v1/models/{m}/plan", dependencies=[viewer])
+    async def outlook(m: ModelName) -> dict[str, Any]:
+        memory = _memory(loops, m)
+        seen = await foresee(ports, memory, await ports.ledger.fetch_state(m))
+        if seen is None:
+            raise Problem(404, "no-policy", "No gate policy", f"{m} has no gate policy; put one")
+        return dict(seen.to_dict())
 
 
 def _page(status: int, slug: str, title: str) -> Any:
