@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drift_monitor.answers import Answer
+from drift_monitor.answers import Answer, AnswerColumns
 from drift_monitor.buckets import Bucket
 from drift_monitor.detectors import Cosine
 from drift_monitor.labelling import Candidate, priority_of
@@ -28,6 +28,20 @@ def an_answer(name, label="positive"):
         fingerprint="",
         latency_bucket=3,
         slices=("short",),
+    )
+
+
+def some_held(*names):
+    n = len(names)
+    return AnswerColumns(
+        request_id=names,
+        outcome=["ok"] * n,
+        label=["positive"] * n,
+        time=[10.0] * n,
+        fingerprint=[""] * n,
+        latency_bucket=[3] * n,
+        slices=[0] * n,
+        slice_names=[("short",)],
     )
 
 
@@ -116,6 +130,29 @@ class StoreSuite:
             transaction.answers.label(13.0, {"a": "positive"})
             assert transaction.answers.count(version) == 2
             assert transaction.registered.versions("sentiment") == [version]
+
+    def test_answers_that_are_held_become_rows_when_somebody_asks(self, store):
+        with store.begin() as transaction:
+            version = transaction.registered.version("sentiment", DIGEST, LABELS)
+            transaction.answers.hold(version, 10.0, some_held("a#0", "a#1"))
+            transaction.answers.hold(version, 11.0, some_held("a#1", "b"))
+            assert transaction.answers.repeats("sentiment", DIGEST, 0.0).texts == 0
+            assert transaction.answers.count(version) == 4
+            transaction.answers.unpack_held("sentiment", DIGEST)
+            transaction.answers.unpack_held("sentiment", "sha256:" + "e" * 64)
+            assert transaction.answers.count(version) == 3
+
+    def test_the_newest_answers_are_held_and_the_old_ones_go(self, store):
+        with store.begin() as transaction:
+            version = transaction.registered.version("sentiment", DIGEST, LABELS)
+            for time in (10.0, 11.0, 12.0):
+                transaction.answers.hold(version, time, some_held(f"{time}-1", f"{time}-2"))
+            transaction.answers.drop_held(version, 4)
+            assert transaction.answers.count(version) == 4
+            transaction.answers.drop_held(version, 3)
+            assert transaction.answers.count(version) == 4
+            transaction.forget(1000.0, 86_400.0)
+            assert transaction.answers.count(version) == 0
 
     def test_what_is_drawn_is_bounded_listed_once_and_joined_with_its_labels(self, store):
         names = [f"request-{number}" for number in range(500)]

@@ -18,6 +18,7 @@ from drift_monitor.findings import describe_shift
 from drift_monitor.ports import ReferenceRefused
 from drift_monitor.quiet import Effort, Material, Quiet, simulate_quiet
 from drift_monitor.references import read_reference, rows_of
+from drift_monitor.sketches import signs_of
 
 LABELS = ("negative", "positive")
 
@@ -196,3 +197,13 @@ def test_a_reference_that_is_not_one_is_refused(traffic, reference_bytes):
             read_reference(raw, LABELS)
     with pytest.raises(ReferenceRefused, match="3 labels"):
         read_reference(reference_bytes, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize("other", ["", "short", "g" * 32, "a " * 16, "\u00e9" * 32, "\u0661" * 32])
+def test_what_is_no_fingerprint_has_no_signs_and_spoils_no_others(other):
+    known = "80" + "0" * 30
+    signs = signs_of([known, other, known])
+
+    assert signs[0].tolist() == [1, *[-1] * 127]
+    assert signs[1].tolist() == [0] * 128
+    assert (signs[0] == signs[2]).all()

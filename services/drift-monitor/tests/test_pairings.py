@@ -36,7 +36,9 @@ def paired(kit, traffic):
                 transaction.answers.label(kit.now, named)
 
         def tallies(self, pairing=PAIRING, settled_before=2000.0, mirror=None):
-            with kit.store.read() as transaction:
+            with kit.begin() as transaction:
+                for version in (BASELINE, CANDIDATE):
+                    transaction.answers.unpack_held("sentiment", version)
                 span = span_of(pairing, mirror, Settled(settled_before, LAG))
                 return transaction.answers.tally(pairing, span)
 

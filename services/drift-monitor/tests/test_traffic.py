@@ -16,7 +16,8 @@ def repeats(kit, traffic):
         document = traffic().document(len(rows), fingerprint=list(texts), **columns)
         document["columns"]["label"] = list(labels)
         kit.count(document)
-        with kit.store.read() as transaction:
+        with kit.begin() as transaction:
+            transaction.answers.unpack_held("sentiment", BASELINE)
             return transaction.answers.repeats("sentiment", BASELINE, since)
 
     return count

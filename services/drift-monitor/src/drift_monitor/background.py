@@ -21,8 +21,9 @@ from drift_monitor.watch_quality import Promise, assess, close_cohorts
 from drift_monitor.windows import Times
 from servicekit.process import Health
 
-# Batches per transaction: a commit costs as much as counting one or two.
-_RECORDS = 20
+# Batches per transaction: it touches each Slice once, and a commit costs as much as counting one or
+# two; with so many it holds others up for a third of a second.
+_RECORDS = 50
 _TICK_SECONDS = 1.0
 # Renewed every tick; a replica that hangs for longer finds its Windows taken (see DriftRows).
 _LEASE_SECONDS = 15.0

@@ -7,6 +7,7 @@ once. The Windows' clock is the time of arrival as journalled: a replay closes t
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import inf
 
 import numpy as np
@@ -14,17 +15,20 @@ import numpy as np
 from drift_monitor.answers import answers_of
 from drift_monitor.batches import EventBatch, read_batch
 from drift_monitor.buckets import Bucket, cohort_of
-from drift_monitor.labelling import Candidate, priority_of
+from drift_monitor.labelling import HIGHEST_PRIORITY, Candidate, priorities_of
 from drift_monitor.pace import Pace
 from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
 from drift_monitor.tranches import Part, Sums, Tranche, requests_in, tranches
-from drift_monitor.windows import ARRIVALS, OUTCOMES, Window, boundary_after
-from drift_monitor.yardsticks import Measured
+from drift_monitor.windows import ALL, ARRIVALS, LENGTHS, OUTCOMES, Window, boundary_after
+from drift_monitor.yardsticks import STRATA, Measured
 
 # Callers name slices; without a bound one that sends a fresh value each time fills the disk.
 _MOST_SLICES = 30
+# The Candidate may keep twice what the Baseline does, or its answers would end before; which of
+# them a version will be is not known while there is no pairing.
+_SHARE_HELD = 2
 
 
 @dataclass
@@ -65,6 +69,7 @@ def count_records(records: Sequence[Record], store: Store, shelf: Shelf, rules: 
         counting = _Counting(transaction, references, rules, Counted())
         for record, batch in fresh:
             counting.add_answers(record, batch)
+        counting.drop_held()
         for tranche in tranches(fresh, rules.window_seconds):
             counting.add_sums(tranche)
     return counting.counted
@@ -90,15 +95,24 @@ class _Counting:
     """How many more answers may be kept, by the row of a version."""
 
     def add_answers(self, record: Record, batch: EventBatch) -> None:
-        self.counted.events.update((batch.model, outcome) for outcome in batch.outcome)
+        self.counted.events.update({(batch.model, o): n for o, n in Counter(batch.outcome).items()})
         self.counted.requests[batch.model] += requests_in(batch)
         version = self._version(batch)
-        if self._room(version) <= 0:
+        room = self._room(version)
+        if room == inf:
+            self.transaction.answers.hold(version, record.received_at, answers_of(batch))
+        elif room <= 0:
             self.counted.answers_refused += batch.rows
             self._note_full(version, float(batch.time.min()))
-            return
-        self.transaction.answers.add(version, record.received_at, answers_of(batch))
-        self.room[version.row] -= batch.rows
+        else:
+            self.transaction.answers.add(version, record.received_at, answers_of(batch).rows())
+            self.room[version.row] -= batch.rows
+
+    def drop_held(self) -> None:
+        """Hold no more than a pairing would keep: the newest."""
+        for version in self.versions.values():
+            if self._room(version) == inf:
+                self.transaction.answers.drop_held(version, _SHARE_HELD * self.rules.pair_limit)
 
     def _version(self, batch: EventBatch) -> Version:
         named = (batch.model, batch.version, batch.labels)
@@ -107,14 +121,11 @@ class _Counting:
         return self.versions[named]
 
     def _room(self, version: Version) -> float:
-        """Say how many more answers of a version are wanted: without a pairing, all.
-
-        The Candidate may keep twice as many, or its answers would end before the Baseline's.
-        """
+        """Say how many more answers of a version are wanted as rows: inf without a pairing."""
         if version.row not in self.room:
             pairings = self.transaction.registered.pairings(version.model)
             current = [pairing for pairing in pairings if pairing.until is None]
-            roles = {p.candidate: 2 for p in current} | {p.baseline: 1 for p in current}
+            roles = {p.candidate: _SHARE_HELD for p in current} | {p.baseline: 1 for p in current}
             limit = roles.get(version.digest, inf) * self.rules.pair_limit
             kept = self.transaction.answers.count(version) if limit < inf else 0
             self.room[version.row] = limit - kept
@@ -131,21 +142,20 @@ class _Counting:
     def add_sums(self, tranche: Tranche) -> None:
         self._add_arrivals(tranche)
         reference = self.references[tranche.first.version]
-        answered = sum(len(batch.answered_rows) for batch in tranche.batches)
+        answered = sum(int(batch.answered.sum()) for batch in tranche.batches)
         if reference is None or reference.sketcher.labels != tranche.first.labels:
             self.counted.unreferenced += answered
         elif answered:
             self._add_parts(tranche, reference)
 
     def _add_arrivals(self, tranche: Tranche) -> None:
-        outcomes = Counter(outcome for batch in tranche.batches for outcome in batch.outcome)
+        outcomes = Counter(chain.from_iterable(batch.outcome for batch in tranche.batches))
         rejected, answered = outcomes["rejected"], outcomes["ok"]
         events = outcomes.total()
         sums = np.array([rejected, events - rejected - answered], dtype=np.float64)
         version = tranche.first.version
         window = self._window(version, ARRIVALS, tranche.received_at, len(OUTCOMES))
-        if window is not None:
-            self.transaction.drift.save_window(window.add(events, sums))
+        self.transaction.drift.save_window(window.add(events, sums))
 
     def _add_parts(self, tranche: Tranche, reference: Reference) -> None:
         version = tranche.first.version
@@ -154,62 +164,76 @@ class _Counting:
             accepted = reference.sample(name)
             return self.rules.pace.share(version, name, accepted.n) if accepted else 0.0
 
+        admitted = self._admitted(tranche)
+        offer = self._open_offer(tranche)
         total: dict[str, Sums] = {}
-        for part in tranche.parts():
+        for part in tranche.parts(admitted.__contains__):
             measured, sums = part.sums(reference.sketcher, reference.yardstick, share_of)
-            self._offer(tranche, part, measured)
+            offer.add(part, measured)
             for name, of_slice in sums.items():
                 total[name] = total[name] + of_slice if name in total else of_slice
+        self.transaction.sample.offer(version, offer.cohort, offer.candidates)
         for name, of_slice in total.items():
             self._add_slice(tranche, reference, name, of_slice)
+
+    def _admitted(self, tranche: Tranche) -> set[str]:
+        """Choose the callers' Slices there is room for; the others are not even added up."""
+        known = self.transaction.drift.slices(tranche.first.version) | {ALL, ARRIVALS, *LENGTHS}
+        new = [name for name in tranche.named if name not in known]
+        room = max(0, _MOST_SLICES - len(known))
+        self.counted.slices_refused += sum(tranche.named[name] for name in new[room:])
+        return known.union(new[:room])
+
+    def _open_offer(self, tranche: Tranche) -> "_Offer":
+        cohort = cohort_of(tranche.start, self.rules.cohort_seconds)
+        full = self.transaction.sample.full_strata(tranche.first.version, cohort)
+        return _Offer(cohort, full, tranche)
 
     def _add_slice(self, tranche: Tranche, reference: Reference, name: str, sums: Sums) -> None:
         version = tranche.first.version
         if reference.sample(name) is not None:
             window = self._window(version, name, tranche.received_at, reference.sketcher.width)
-            if window is None:
-                self.counted.slices_refused += sums.seen
-                return
             self.transaction.drift.save_window(window.add(sums.n, sums.sketched, sums.seen))
         self.transaction.buckets.add(Bucket(version, name, tranche.start, sums.seen, sums.counted))
 
-    def _window(self, version: str, name: str, at: float, width: int) -> Window | None:
+    def _window(self, version: str, name: str, at: float, width: int) -> Window:
         drift, seconds = self.transaction.drift, self.rules.window_seconds
         window = drift.open_window(version, name)
         if window is not None:
             window = _roll(self.transaction, window, at, seconds)
-        elif len(drift.slices(version) - {name}) >= _MOST_SLICES:
-            return None
         if window is not None:
             return window
         # A clock that was set back, or a replica that is late, must not reopen what is closed.
         end = boundary_after(max(at, drift.closed_until(version, name)), seconds)
         return Window(version, name, end - seconds, end, 0, np.zeros(width))
 
-    def _offer(self, tranche: Tranche, part: Part, measured: Measured) -> None:
-        """Offer those rows for labelling whose priority is low enough in their stratum."""
-        version, labels = tranche.first.version, tranche.first.labels
-        cohort = cohort_of(tranche.start, self.rules.cohort_seconds)
-        full = self.transaction.sample.full_strata(version, cohort)
-        strata, worth = measured.strata.tolist(), measured.worth
-        offered = []
-        for position, request_id in enumerate(part.request_ids):
-            priority, stratum = priority_of(request_id, cohort), strata[position]
-            if priority <= full.get(stratum, priority):
-                label = labels[measured.rows.label[position]]
-                slices = part.slices(position)
-                offered.append(
-                    Candidate(
-                        request_id,
-                        stratum,
-                        priority,
-                        label,
-                        float(worth[position]),
-                        tranche.received_at,
-                        slices,
-                    )
-                )
-        self.transaction.sample.offer(version, cohort, offered)
+
+@dataclass
+class _Offer:
+    """Rows of a tranche whose priority is low enough in their stratum to be labelled."""
+
+    cohort: float
+    full: Mapping[int, int]
+    """The largest priority of strata that have enough."""
+    tranche: Tranche
+    candidates: list[Candidate] = field(default_factory=list)
+
+    def add(self, part: Part, measured: Measured) -> None:
+        priorities = priorities_of(part.request_ids, self.cohort)
+        most = np.full(len(STRATA), HIGHEST_PRIORITY)
+        most[list(self.full)] = list(self.full.values())
+        for position in np.flatnonzero(priorities <= most[measured.strata]).tolist():
+            label = self.tranche.first.labels[measured.rows.label[position]]
+            candidate = Candidate(
+                part.request_ids[position],
+                int(measured.strata[position]),
+                int(priorities[position]),
+                label,
+                float(measured.worth[position]),
+                self.tranche.received_at,
+                part.slices(position),
+            )
+            self.candidates.append(candidate)
 
 
 def _roll(transaction: Transaction, window: Window, now: float, seconds: float) -> Window | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
 
-from drift_monitor.batches import BatchRefused, EventBatch, read_batch
+from drift_monitor.batches import BatchRefused, read_batch, read_head
 from drift_monitor.ports import Journal, Record
 
 # Senders repeat a batch within seconds; ids older than this many batches are in the tables.
@@ -37,13 +37,15 @@ class Intake:
         self._waiting: deque[Record] = deque()
         self._recent = dict.fromkeys(recent)
 
-    def take(self, body: bytes, now: float) -> tuple[Taken, EventBatch]:
-        """Journal and queue a batch; raises BatchRefused or JournalRefused."""
-        batch = read_batch(body)
-        if batch.batch_id in self._recent:
-            return Taken.DUPLICATE, batch
+    def take(self, body: bytes, now: float) -> tuple[Taken, int]:
+        """Journal and queue a batch, of so many rows; raises BatchRefused or JournalRefused."""
+        head = read_head(body)
+        if head.batch_id in self._recent:
+            return Taken.DUPLICATE, head.rows
+        # Before its columns are read: who sheds has no time for them.
         if len(self._waiting) >= self._limit:
-            return Taken.SHED, batch
+            return Taken.SHED, head.rows
+        batch = read_batch(body)
         # Windows are closed by these times: a clock that is set back must not reopen one.
         self._latest = max(self._latest, now)
         record = self._journal.append(self._latest, body)
@@ -52,20 +54,21 @@ class Intake:
         self._waiting.append(record)
         self._remember(batch.batch_id)
         self._arrived.set()
-        return Taken.ACCEPTED, batch
+        return Taken.ACCEPTED, batch.rows
 
     def recover(self, records: Iterable[Record]) -> int:
         """Queue what the journal holds beyond the tables, however much it is."""
         for record in records:
             try:
-                batch = read_batch(record.body)
+                head = read_head(record.body)
+                read_batch(record.body)
             except BatchRefused as refused:
                 # Written by another release of this service; it would stop the queue for good.
                 _log.error("record %d of the journal is left out: %s", record.seq, refused)
                 continue
             self._waiting.append(record)
             self._latest = max(self._latest, record.received_at)
-            self._remember(batch.batch_id)
+            self._remember(head.batch_id)
         return len(self._waiting)
 
     async def wait(self) -> None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from math import sqrt
 from zlib import crc32
 
+import numpy as np
+from numpy.typing import NDArray
+
 LIST_SIZE = 200
 """Narrows a week's accuracy to about nine points, which one person labels in an hour or two."""
 # So many are kept of each stratum: any share of the list can then be served from them.
@@ -18,6 +21,7 @@ KEPT = LIST_SIZE
 # A stratum that looks sure is asked too: that it is sure may be what is wrong.
 _FEWEST = 5
 _LEAST_SPREAD = 0.1
+HIGHEST_PRIORITY = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Drawn:
 def priority_of(request_id: str, cohort: float) -> int:
     """Return a number that is as good as random, and the same for everyone who asks."""
     return crc32(request_id.encode(), int(cohort) & 0xFFFFFFFF)
+
+
+def priorities_of(request_ids: Sequence[str], cohort: float) -> NDArray[np.int64]:
+    """Return the priority of each of several."""
+    seed = int(cohort) & 0xFFFFFFFF
+    return np.array([crc32(name.encode(), seed) for name in request_ids], dtype=np.int64)
 
 
 def choose(

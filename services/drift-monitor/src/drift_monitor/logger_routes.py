@@ -54,7 +54,7 @@ class Logger:
                 continue
             self._metrics.batches.labels(taken.value).inc()
             if taken is Taken.SHED:
-                self._metrics.dropped.labels("queue-full").inc(rows.rows)
+                self._metrics.dropped.labels("queue-full").inc(rows)
         self._metrics.dropped.labels("unjoined").inc(self._join.dropped)
         self._join.dropped = 0
 

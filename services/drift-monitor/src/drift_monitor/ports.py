@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from drift_monitor.answers import Answer
+from drift_monitor.answers import Answer, AnswerColumns
 from drift_monitor.batches import EventBatch
 from drift_monitor.buckets import Bucket
 from drift_monitor.detectors import Cosine
@@ -128,6 +128,15 @@ class Answers(Protocol):
     def add(self, version: Version, received_at: float, answers: Sequence[Answer]) -> None:
         """Keep answers; a request id that was answered before keeps its first."""
 
+    def hold(self, version: Version, received_at: float, columns: AnswerColumns) -> None:
+        """Keep a batch's answers packed, for as long as nobody compares them."""
+
+    def drop_held(self, version: Version, most: int) -> None:
+        """Drop the oldest batches that are held of a version, down to about `most` rows."""
+
+    def unpack_held(self, model: str, digest: str) -> None:
+        """Add what is held of a version, so that it is seen by `tally` and `repeats`."""
+
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
         """Keep labels by request id; a later one replaces an earlier."""
 
@@ -135,7 +144,7 @@ class Answers(Protocol):
         """Count a pairing over a Span."""
 
     def count(self, version: Version) -> int:
-        """Return how many answers of a version are kept."""
+        """Return how many answers of a version are kept, packed or not."""
 
     def repeats(self, model: str, digest: str, since: float) -> Repeats:
         """Count a version's answered texts from `since` on, and those answered twice."""

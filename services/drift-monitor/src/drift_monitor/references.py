@@ -102,7 +102,6 @@ def rows_of_columns(columns: Mapping[str, NDArray[np.generic]], languages: Seque
 
 def rows_of(batch: EventBatch) -> Rows:
     """Return the answered rows of a batch as the Reference's rows are."""
-    answered = batch.answered
     rows = Rows(
         label=batch.label,
         scores=batch.scores,
@@ -112,7 +111,7 @@ def rows_of(batch: EventBatch) -> Rows:
         flags=_flags(batch.truncated, batch.words),
         signs=signs_of(batch.fingerprint),
     )
-    return rows.take(answered)
+    return rows if batch.answered.all() else rows.take(batch.answered)
 
 
 def _flags(

@@ -41,7 +41,7 @@ async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     """Journal and queue a batch of prediction events."""
     body = await _read_limited(request)
     try:
-        taken, batch = parts.intake.take(body, parts.clock())
+        taken, rows = parts.intake.take(body, parts.clock())
     except BatchRefused as refused:
         parts.metrics.batches.labels("refused").inc()
         raise Problem(422, "invalid-batch", "Invalid event batch", str(refused)) from refused
@@ -53,10 +53,10 @@ async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     parts.metrics.batches.labels(taken.value).inc()
     parts.metrics.waiting.set(len(parts.intake))
     if taken is Taken.SHED:
-        parts.metrics.dropped.labels("queue-full").inc(batch.rows)
+        parts.metrics.dropped.labels("queue-full").inc(rows)
         detail = f"{len(parts.intake)} batches are waiting: send this one again later."
         raise Problem(503, "queue-full", "Queue full", detail, headers=RETRY_AFTER)
-    return {"accepted": batch.rows}
+    return {"accepted": rows}
 
 
 @router.post("/v1/feedback", dependencies=[role("operator", "predictor")])
@@ -84,6 +84,8 @@ async def put_pairing(
 
     def store_it(transaction: Transaction) -> None:
         transaction.registered.put(register(wanted, transaction.registered.pairings(model)))
+        for digest in (wanted.baseline, wanted.candidate):
+            transaction.answers.unpack_held(model, digest)
 
     try:
         await write(parts, store_it)

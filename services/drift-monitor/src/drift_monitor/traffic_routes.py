@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from drift_monitor.noise import Noise
+from drift_monitor.noise import Noise, Repeats
 from drift_monitor.ports import Transaction
 from drift_monitor.windows import ALL
 from drift_monitor.wiring import ModelName, Wired, read, role, write
@@ -33,7 +33,7 @@ async def get_traffic(model: ModelName, digest: VersionDigest, parts: Wired) -> 
         slices: dict[str, int] = {}
         for bucket in buckets:
             slices[bucket.slice] = slices.get(bucket.slice, 0) + bucket.n
-        recent = transaction.answers.repeats(model, digest, now - KEPT_SECONDS)
+        recent = _repeats(transaction, model, digest, now)
         return {
             "digest": digest,
             "since": since,
@@ -44,16 +44,14 @@ async def get_traffic(model: ModelName, digest: VersionDigest, parts: Wired) -> 
             "labels_per_second": transaction.answers.labels_since(now - DAY_SECONDS) / seconds,
         }
 
-    return await read(parts, look)
+    return await write(parts, look)
 
 
 @router.post(f"{_PLACE}/noise", dependencies=[role("operator")])
 async def measure_noise(model: ModelName, digest: VersionDigest, parts: Wired) -> dict[str, Any]:
     """Keep what the A/A run of the last minutes says: texts that the version answered twice."""
     now = parts.clock()
-    repeats = await read(
-        parts, lambda tables: tables.answers.repeats(model, digest, now - KEPT_SECONDS)
-    )
+    repeats = await write(parts, lambda tables: _repeats(tables, model, digest, now))
     if repeats.twice < _FEWEST_TWICE:
         detail = (
             f"{repeats.twice} texts were answered twice in the last {KEPT_SECONDS / 60:.0f} "
@@ -73,6 +71,12 @@ async def get_noise(model: ModelName, digest: VersionDigest, parts: Wired) -> di
         detail = f"no A/A run of {digest} was measured: isogloss rollout noise {model} makes one"
         raise Problem(404, "no-noise", "Not measured", detail)
     return _noise_page(noise)
+
+
+def _repeats(transaction: Transaction, model: str, digest: str, now: float) -> Repeats:
+    # Answers of no pairing are held packed: only here somebody looks at their texts.
+    transaction.answers.unpack_held(model, digest)
+    return transaction.answers.repeats(model, digest, now - KEPT_SECONDS)
 
 
 def _noise_page(noise: Noise) -> dict[str, Any]:

@@ -7,15 +7,17 @@ batch by batch costs.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, compress
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drift_monitor.batches import EventBatch
 from drift_monitor.ports import Record
 from drift_monitor.references import rows_of
 from drift_monitor.sketches import Floats, Rows, Sketcher
-from drift_monitor.windows import ALL, LENGTH_LIMITS, LENGTHS, MEASURED_KEYS, boundary_after
+from drift_monitor.windows import ALL, LENGTH_LIMITS, LENGTHS, boundary_after, callers_slices
 from drift_monitor.yardsticks import Measured, Yardstick
 
 # Vectors of so many batches are in memory at once: 10 MB.
@@ -35,10 +37,22 @@ class Tranche:
         """The first batch: all name the same model, version and labels."""
         return self.batches[0]
 
-    def parts(self) -> "Iterator[Part]":
+    @cached_property
+    def named(self) -> Mapping[str, int]:
+        """The Slices that callers named, with how many answered rows each has."""
+        found: dict[str, int] = {}
+        for batch in self.batches:
+            rows = np.bincount(batch.kind[batch.answered], minlength=len(batch.kinds)).tolist()
+            for kind, n in zip(batch.kinds, rows, strict=True):
+                for name in callers_slices(kind) if n else ():
+                    found[name] = found.get(name, 0) + n
+        return found
+
+    def parts(self, admitted: Callable[[str], bool]) -> "Iterator[Part]":
         """Yield the answered rows in pieces that fit into memory."""
-        for start in range(0, len(self.batches), _AT_ONCE):
-            yield Part(self.batches[start : start + _AT_ONCE])
+        answered = [batch for batch in self.batches if batch.answered.any()]
+        for start in range(0, len(answered), _AT_ONCE):
+            yield Part(answered[start : start + _AT_ONCE], admitted)
 
 
 @dataclass(frozen=True)
@@ -61,28 +75,16 @@ class Sums:
 
 
 class Part:
-    """The answered rows of a few batches."""
+    """The answered rows of a few batches, of the Slices that are `admitted`."""
 
-    def __init__(self, batches: Sequence[EventBatch]) -> None:
+    def __init__(self, batches: Sequence[EventBatch], admitted: Callable[[str], bool]) -> None:
         self._batches = batches
         self.rows = Rows.join([rows_of(batch) for batch in batches])
-
-    @cached_property
-    def members(self) -> Mapping[str, list[int]]:
-        """The positions of each Slice's rows."""
         lengths = np.searchsorted(np.log1p(LENGTH_LIMITS), self.rows.measures["length"])
-        found = {ALL: list(range(len(self.rows)))}
-        found |= {name: np.flatnonzero(lengths == i).tolist() for i, name in enumerate(LENGTHS)}
-        named: dict[tuple[str, str], list[int]] = {}
-        position = 0
-        for batch in self._batches:
-            for row in batch.answered_rows:
-                for pair in batch.slices[row].items():
-                    if pair[0] not in MEASURED_KEYS:
-                        named.setdefault(pair, []).append(position)
-                position += 1
-        found |= {f"{key}={value}": rows for (key, value), rows in named.items()}
-        return {name: rows for name, rows in found.items() if rows}
+        found = {ALL: np.ones(len(self.rows), dtype=bool)}
+        found |= {name: lengths == place for place, name in enumerate(LENGTHS)}
+        found |= dict(self._named(admitted))
+        self._members = {name: rows for name, rows in found.items() if rows.any()}
 
     def sums(
         self, sketcher: Sketcher, yardstick: Yardstick, share_of: Callable[[str], float]
@@ -94,37 +96,50 @@ class Part:
         """
         vectors = sketcher.vectors(self.rows)
         measured = yardstick.measure(self.rows, vectors[:, sketcher.part("features")])
-        columns = yardstick.columns(measured)
-        picks = np.zeros((len(self.members), len(self.rows)), dtype=vectors.dtype)
-        for pick, rows in zip(picks, self.members.values(), strict=True):
-            pick[rows] = 1
-        counted = (picks @ columns).astype(np.float64)
-        shares = np.array([share_of(name) for name in self.members])
+        picks = np.stack(list(self._members.values())).astype(vectors.dtype)
+        seen = picks.sum(axis=1)
+        counted = (picks @ yardstick.columns(measured)).astype(np.float64)
+        shares = np.array([share_of(name) for name in self._members])
         picks *= self._chances < shares[:, None]
         sketched = (picks @ vectors).astype(np.float64)
         judged = picks.sum(axis=1)
         return measured, {
-            name: Sums(len(rows), int(judged[i]), sketched[i], counted[i])
-            for i, (name, rows) in enumerate(self.members.items())
+            name: Sums(int(seen[i]), int(judged[i]), sketched[i], counted[i])
+            for i, name in enumerate(self._members)
         }
+
+    @cached_property
+    def request_ids(self) -> list[str]:
+        """The request id of each row."""
+        return [
+            name
+            for batch in self._batches
+            for name in compress(batch.request_id, batch.answered.tolist())
+        ]
+
+    def slices(self, position: int) -> tuple[str, ...]:
+        """Name the Slices of one row."""
+        return tuple(name for name, rows in self._members.items() if rows[position])
+
+    def _named(self, admitted: Callable[[str], bool]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield the callers' Slices with which rows are theirs."""
+        kinds = [kind for batch in self._batches for kind in batch.kinds]
+        starts = accumulate((len(batch.kinds) for batch in self._batches), initial=0)
+        of_rows = [b.kind[b.answered] + start for b, start in zip(self._batches, starts)]  # noqa: B905 - the last start is the end
+        kind_of_row = np.concatenate(of_rows)
+        having: dict[str, list[int]] = {}
+        for place, kind in enumerate(kinds):
+            for name in filter(admitted, callers_slices(kind)):
+                having.setdefault(name, []).append(place)
+        for name, places in having.items():
+            has = np.zeros(len(kinds), dtype=bool)
+            has[places] = True
+            yield name, has[kind_of_row]
 
     @cached_property
     def _chances(self) -> Floats:
         seed = crc32(self._batches[0].batch_id.encode())
         return np.random.default_rng(seed).random(len(self.rows))
-
-    @cached_property
-    def request_ids(self) -> list[str]:
-        """The request id of each row."""
-        return [batch.request_id[row] for batch in self._batches for row in batch.answered_rows]
-
-    def slices(self, position: int) -> tuple[str, ...]:
-        """Name the Slices of one row."""
-        return tuple(name for name, rows in self._sets.items() if position in rows)
-
-    @cached_property
-    def _sets(self) -> Mapping[str, frozenset[int]]:
-        return {name: frozenset(rows) for name, rows in self.members.items()}
 
 
 def tranches(
@@ -143,4 +158,5 @@ def tranches(
 
 def requests_in(batch: EventBatch) -> int:
     """Count the requests that a batch is about: a request's texts are rows ID#0, ID#1, ..."""
-    return sum("#" not in name or name.endswith("#0") for name in batch.request_id)
+    numbered = [name for name in batch.request_id if "#" in name]
+    return batch.rows - sum(not name.endswith("#0") for name in numbered)

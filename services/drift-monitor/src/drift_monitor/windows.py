@@ -73,7 +73,7 @@ def length_slice(words: float) -> str:
     return LENGTHS[sum(words > limit for limit in LENGTH_LIMITS)]
 
 
-def slices_of(words: float, keys: Mapping[str, str]) -> tuple[str, ...]:
-    """Name the Slices of a row: all, its length, and `key=value` for the caller's keys."""
-    named = (f"{key}={value}" for key, value in sorted(keys.items()) if key not in MEASURED_KEYS)
-    return (ALL, length_slice(words), *named)
+def callers_slices(keys: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the Slices of a row that its caller names: `key=value` for each key."""
+    given = sorted(keys.items())
+    return tuple(f"{key}={value}" for key, value in given if key not in MEASURED_KEYS)

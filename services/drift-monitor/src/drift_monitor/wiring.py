@@ -78,14 +78,14 @@ async def read(parts: Parts, use: Callable[[Transaction], _Answer]) -> _Answer:
     return await in_thread(run)
 
 
-async def write(parts: Parts, use: Callable[[Transaction], None]) -> None:
+async def write(parts: Parts, use: Callable[[Transaction], _Answer]) -> _Answer:
     """Write the tables in a thread."""
 
-    def run() -> None:
+    def run() -> _Answer:
         with parts.store.begin() as transaction:
-            use(transaction)
+            return use(transaction)
 
-    await in_thread(run)
+    return await in_thread(run)
 
 
 async def in_thread(run: Callable[[], _Answer]) -> _Answer:

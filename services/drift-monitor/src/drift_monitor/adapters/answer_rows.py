@@ -21,9 +21,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from drift_monitor.adapters.tables import ANSWERS, LABELS, VERSIONS
+from drift_monitor.adapters.tables import ANSWERS, HELD, LABELS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into, insert_new
-from drift_monitor.answers import Answer
+from drift_monitor.answers import Answer, AnswerColumns
 from drift_monitor.mirrored import Span
 from drift_monitor.noise import Repeats
 from drift_monitor.pairings import ALL_REQUESTS, Pairing
@@ -51,6 +51,30 @@ class AnswerRows:
             (*answer[:-1], _written(answer[-1]), version.row, received_at) for answer in answers
         ]
         insert_new(self._connection, ANSWERS, names, rows)
+
+    def hold(self, version: Version, received_at: float, columns: AnswerColumns) -> None:
+        """Keep a batch's answers packed."""
+        values = (version.row, received_at, len(columns), columns.pack())
+        insert_new(self._connection, HELD, ("version", "received_at", "n", "packed"), [values])
+
+    def drop_held(self, version: Version, most: int) -> None:
+        """Drop the oldest batches that are held beyond `most` rows."""
+        newer = func.sum(HELD.c.n).over(order_by=HELD.c.id.desc(), rows=(None, -1))
+        of_version = HELD.c.version == version.row
+        held = select(HELD.c.id, newer.label("newer")).where(of_version).subquery()
+        last = select(func.max(held.c.id)).where(held.c.newer >= most).scalar_subquery()
+        self._connection.execute(delete(HELD).where(of_version, HELD.c.id <= last))
+
+    def unpack_held(self, model: str, digest: str) -> None:
+        """Make rows of what is held of a version."""
+        found = self._version(model, digest)
+        if found is None:
+            return
+        version = Version(found.row, model, digest, tuple(json.loads(found.labels)))
+        held = select(HELD.c.received_at, HELD.c.packed).where(HELD.c.version == version.row)
+        for row in self._connection.execute(held.order_by(HELD.c.id)):
+            self.add(version, row.received_at, AnswerColumns.unpack(row.packed).rows())
+        self._connection.execute(delete(HELD).where(HELD.c.version == version.row))
 
     def label(self, received_at: float, labels: Mapping[str, str]) -> None:
         """Keep labels by request id; the last one stays."""
@@ -82,9 +106,10 @@ class AnswerRows:
         return add_up(span, cells, int(reported), (theirs, ours))
 
     def count(self, version: Version) -> int:
-        """Return how many answers of a version are kept."""
-        query = select(func.count()).where(ANSWERS.c.version == version.row)
-        return int(self._connection.execute(query).scalar_one())
+        """Return how many answers of a version are kept, packed or not."""
+        rows = select(func.count()).where(ANSWERS.c.version == version.row)
+        held = select(func.coalesce(func.sum(HELD.c.n), 0)).where(HELD.c.version == version.row)
+        return sum(int(self._connection.execute(query).scalar_one()) for query in (rows, held))
 
     def repeats(self, model: str, digest: str, since: float) -> Repeats:
         """Count a version's answered texts, and those answered twice."""

@@ -15,6 +15,7 @@ from drift_monitor.adapters.tables import (
     ANSWERS,
     BATCHES,
     FINDINGS,
+    HELD,
     LABELS,
     METADATA,
     PAIRINGS,
@@ -122,5 +123,6 @@ class _SqlTransaction:
         )
         too_old = ANSWERS.c.received_at < now - _LOOK_BACK_SECONDS
         run(delete(ANSWERS).where(too_old, ~belongs.exists()))
+        run(delete(HELD).where(HELD.c.received_at < now - _LOOK_BACK_SECONDS))
         for pairing in self.registered.pairings():
             self.answers.forget_unmirrored(pairing, now - _LOOK_BACK_SECONDS)

@@ -76,6 +76,15 @@ ANSWERS = Table(
     Column("slices", String, nullable=False),  # JSON list
     sqlite_with_rowid=False,
 )
+HELD = Table(
+    "held_answers",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, ForeignKey("versions.row"), nullable=False, index=True),
+    Column("received_at", Float, nullable=False, index=True),
+    Column("n", Integer, nullable=False),
+    Column("packed", LargeBinary, nullable=False),  # answers.AnswerColumns
+)
 NOISE = Table(
     "noise",
     METADATA,
