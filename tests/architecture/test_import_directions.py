@@ -83,6 +83,7 @@ THIRD_PARTY = {
         "fastapi",
         "httpx",
         "msgpack",
+        "msgspec",
         "numpy",
         "prometheus_client",
         "pydantic",
