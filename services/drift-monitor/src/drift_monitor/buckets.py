@@ -22,6 +22,20 @@ class Bucket:
     sums: Floats
 
 
+@dataclass(frozen=True)
+class PastReading:
+    """What one Window that ended at `end` said about one signal."""
+
+    slice: str
+    detector: str
+    end: float
+    n: int
+    statistic: float
+    p_value: float
+    cusum: float
+    threshold: float
+
+
 def cohort_of(bucket_start: float, cohort_seconds: float) -> float:
     """Return when the cohort began that rows of this bucket are drawn for labelling in."""
     return floor(bucket_start / cohort_seconds) * cohort_seconds

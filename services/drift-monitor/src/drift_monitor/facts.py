@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from drift_monitor.buckets import Bucket, add_up
+from drift_monitor.buckets import Bucket, PastReading, add_up
 from drift_monitor.labelling import Drawn
-from drift_monitor.ports import PastReading, Transaction, Version
+from drift_monitor.ports import Transaction, Version
 from drift_monitor.quality_schemas import bounds_page, quality_page
 from drift_monitor.references import Reference
 from drift_monitor.schemas import finding_page

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from drift_monitor.answers import Answer, AnswerColumns
 from drift_monitor.batches import EventBatch
-from drift_monitor.buckets import Bucket
+from drift_monitor.buckets import Bucket, PastReading
 from drift_monitor.detectors import Cosine
 from drift_monitor.findings import Finding
 from drift_monitor.labelling import Candidate, Drawn
@@ -57,20 +57,6 @@ class Version:
     model: str
     digest: str
     labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PastReading:
-    """What one Window that ended at `end` said about one signal."""
-
-    slice: str
-    detector: str
-    end: float
-    n: int
-    statistic: float
-    p_value: float
-    cusum: float
-    threshold: float
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from sqlalchemy import Connection, delete, select
 
 from drift_monitor.adapters.tables import BUCKETS, READINGS, REPORTS
 from drift_monitor.adapters.upserts import put
-from drift_monitor.buckets import Bucket
-from drift_monitor.ports import PastReading, Report
+from drift_monitor.buckets import Bucket, PastReading
+from drift_monitor.ports import Report
 
 
 class BucketRows:
