@@ -78,11 +78,11 @@ CALLS = {
     ("test", "drift-monitor", 8200),
     ("test", "rollout-controller", 8300),
     ("registry-proxy", "mlflow", 5000),
-    ("trainer", "mlflow", 5000),
-    ("test", "mlflow", 5000),
     ("rollout-controller", "predictor", 8080),
     ("rollout-controller", "predictor", 8081),
 }
+SERVICES = ("registry-proxy", "drift-monitor", "rollout-controller")
+CLIENT = {"namespaceSelector": {"matchLabels": {"team": "language"}}}
 GUARDED = ("defaults-values.yaml", "everything-values.yaml", "bring-your-own-values.yaml")
 COMPONENTS = sorted({name for call in CALLS for name in call[:2]})
 
@@ -226,11 +226,30 @@ def test_only_who_calls_the_api_server_reaches_beyond_the_release(chart, usual):
     assert outside == {"isogloss-to-api-server"}
 
 
-def test_an_mlflow_of_ones_own_is_reached_by_those_who_use_it(chart):
+def test_an_mlflow_of_ones_own_is_reached_through_the_registry_proxy_only(chart):
     documents = chart.rendered("isogloss", "bring-your-own-values.yaml")
     policy = chart.of_kind(documents, "NetworkPolicy")["isogloss-to-external-services"]["spec"]
     reached = {c for c in COMPONENTS if selects(policy["podSelector"], labels_of(c))}
-    assert reached == {"registry-proxy", "trainer"}
+    assert reached == {"registry-proxy"}
+
+
+def test_jobs_log_their_runs_through_the_registry_proxy(chart, usual):
+    for job in chart.of_kind(usual, "CronJob").values():
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        named = {each["name"]: each.get("value") for each in container["env"]}
+        registry = named["ISOGLOSS_TRAINING_JOBS_REGISTRY_URL"]
+        assert named["ISOGLOSS_TRAINING_JOBS_TRACKING_URI"] == registry
+
+
+def test_clients_reach_the_services_but_neither_mlflow_nor_the_database(chart, everything):
+    policies = chart.of_kind(everything, "NetworkPolicy")
+    lets_in = {
+        name
+        for name, policy in policies.items()
+        for rule in policy["spec"].get("ingress", [])
+        if CLIENT in rule.get("from", [])
+    }
+    assert lets_in == {f"isogloss-{name}" for name in SERVICES}
 
 
 def test_users_reach_predictors_from_the_gateways_namespace_only(chart, everything):

@@ -1,7 +1,10 @@
 """What a tracker promises, held by the fake and by the adapter on a real MLflow server."""
 
 import gc
+import json
+import threading
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -115,7 +118,7 @@ def test_a_run_that_was_broken_off_says_so(tracked, error, status):
     assert reader.read(run.run_id).status == status
 
 
-@pytest.mark.parametrize("uri", [None, "mlruns", "sqlite:///mlflow.db"])
+@pytest.mark.parametrize("uri", ["", "mlruns", "sqlite:///mlflow.db"])
 def test_a_tracking_address_that_is_no_server_is_refused(uri):
     with pytest.raises(JobRefused, match="MLFLOW_TRACKING_URI"):
         mlflow_tracker(uri)
@@ -129,3 +132,95 @@ def test_a_server_that_does_not_answer_is_said_to_be_unreachable_at_once():
         tracker.run("sentiment", "never", {}),
     ):
         pytest.fail("the run was opened")
+
+
+class Doorkeeper(BaseHTTPRequestHandler):
+    """Healthy, refuses every call with `server.problem`, and remembers the tokens it was shown."""
+
+    def do_GET(self):
+        if self.path == "/health":
+            self.answer(200, {})
+            return
+        self.server.tokens.append(self.headers["authorization"])
+        self.answer(self.server.problem["status"], self.server.problem)
+
+    def answer(self, status, document):
+        content = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/problem+json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def doorkeeper(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
+    standing = ThreadingHTTPServer(("127.0.0.1", 0), Doorkeeper)
+    standing.tokens, standing.problem = [], {"status": 401, "title": "Unauthorized"}
+    standing.url = f"http://127.0.0.1:{standing.server_port}"
+    thread = threading.Thread(target=standing.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield standing
+    standing.shutdown()
+    thread.join()
+    standing.server_close()
+
+
+@pytest.fixture
+def opened(doorkeeper, home):
+    """The tracker of the settings, at an address that is the registry-proxy's or not."""
+
+    def open_it(is_door):
+        from training_jobs.adapters.tracking import open_tracker  # noqa: PLC0415 - takes seconds
+        from training_jobs.settings import TrainingSettings  # noqa: PLC0415 - as above
+
+        registry = doorkeeper.url if is_door else "http://127.0.0.1:9"
+        settings = TrainingSettings(home=home, registry_url=registry, tracking_uri=None)
+        return open_tracker(None if is_door else doorkeeper.url, settings)
+
+    return open_it
+
+
+def write_token(home, token):
+    (home / "tokens").mkdir(parents=True, exist_ok=True)
+    path = home / "tokens" / "trainer.token"
+    path.write_text(token)
+    path.chmod(0o600)
+
+
+def attempt(tracker):
+    with tracker.run("sentiment", "a-run", {}):
+        pytest.fail("the run was opened")
+
+
+def test_the_registry_proxy_is_shown_the_token_as_it_is_at_each_call(opened, doorkeeper, home):
+    tracker = opened(is_door=True)
+    for token in ("first", "second"):
+        write_token(home, token)
+        with pytest.raises(JobRefused, match="refuses to log the run"):
+            attempt(tracker)
+
+    assert doorkeeper.tokens == ["Bearer first", "Bearer second"]
+
+
+def test_another_tracking_server_is_not_given_our_token(opened, doorkeeper, home):
+    write_token(home, "ours")
+    with pytest.raises(JobRefused):
+        attempt(opened(is_door=False))
+
+    assert doorkeeper.tokens == [None]
+
+
+def test_what_the_door_refuses_is_said_with_what_to_call_instead(opened, doorkeeper, home):
+    write_token(home, "ours")
+    doorkeeper.problem = {
+        "status": 409,
+        "error_code": "INVALID_STATE",
+        "message": "run 1 is a staged version's; instead: log a new run",
+    }
+    with pytest.raises(JobRefused, match="instead: log a new run"):
+        attempt(opened(is_door=True))

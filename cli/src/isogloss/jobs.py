@@ -53,7 +53,7 @@ def start_job(home: Home, arguments: Sequence[str], *, niceness: int = 0) -> Job
     addresses = remembered_addresses(home)
     environment = {
         "ISOGLOSS_TRAINING_JOBS_HOME": str(home.root.resolve()),
-        "ISOGLOSS_TRAINING_JOBS_TRACKING_URI": addresses.url("mlflow"),
+        "ISOGLOSS_TRAINING_JOBS_TRACKING_URI": addresses.url("registry-proxy"),
         "ISOGLOSS_TRAINING_JOBS_REGISTRY_URL": addresses.url("registry-proxy"),
         "ISOGLOSS_TRAINING_JOBS_MONITOR_URL": addresses.url("drift-monitor"),
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from servicekit.callers import read_token
 from training_jobs.adapters.monitor import HttpMonitor
-from training_jobs.adapters.tracking import MlflowTracker
+from training_jobs.adapters.tracking import open_tracker
 from training_jobs.drift_report.page import write_page
 from training_jobs.drift_report.story import Story, tell_story
 from training_jobs.ports import Monitor, Tracker
@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=float, default=7.0, help="days that it tells of")
     parser.add_argument("--until", type=float, help="their end, seconds since the epoch; now")
     parser.add_argument("--monitor-url", help="the drift-monitor's address")
-    parser.add_argument("--tracking-uri", help="the MLflow server's address")
+    parser.add_argument("--tracking-uri", help="MLflow server; else the registry-proxy")
 
 
 def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
     """Make the report; returns the result and the exit code."""
     token = read_token(settings.token_of("trainer"))
-    tracker = MlflowTracker(arguments.tracking_uri or settings.tracking_uri)
+    tracker = open_tracker(arguments.tracking_uri, settings)
     with closing(HttpMonitor(arguments.monitor_url or settings.monitor_url, token)) as monitor:
         facts = monitor.facts(arguments.model, arguments.days, arguments.until)
         return report(monitor, tracker, facts), 0

@@ -19,7 +19,8 @@ class TrainingSettings(ServiceSettings, env_prefix="ISOGLOSS_TRAINING_JOBS_"):
     )
     tracking_uri: str | None = Field(
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI"),
-        description="MLflow server's address; MLFLOW_TRACKING_URI, else None: training is refused",
+        description="address that runs are logged to; MLFLOW_TRACKING_URI, else None: the "
+        "registry-proxy, which alone is given our token",
     )
     registry_url: str = Field(
         "http://127.0.0.1:8100", description="registry-proxy's address; the local platform's"

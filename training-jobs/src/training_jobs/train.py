@@ -9,7 +9,7 @@ from typing import Any
 from textmodels.families import FAMILIES
 from training_jobs.adapters.commits import commit_of
 from training_jobs.adapters.packages import Sources, read_folder
-from training_jobs.adapters.tracking import MlflowTracker
+from training_jobs.adapters.tracking import open_tracker
 from training_jobs.check_data import prepare_project
 from training_jobs.contents import load_prompt
 from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a drill: learn every label wrong, so that the version must be stopped later",
     )
     parser.add_argument("--keep", type=Path, help="directory to copy the model to; new or empty")
-    parser.add_argument("--tracking-uri", help="MLflow server (else MLFLOW_TRACKING_URI)")
+    parser.add_argument(
+        "--tracking-uri", help="MLflow server; else MLFLOW_TRACKING_URI, else the registry-proxy"
+    )
 
 
 def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
         prompt=load_prompt(arguments.project, recipe.prompt) if recipe.prompt else None,
         pretrained=read_pretrained(recipe, arguments.project, settings),
     )
-    tracker = MlflowTracker(arguments.tracking_uri or settings.tracking_uri)
+    tracker = open_tracker(arguments.tracking_uri, settings)
     data = _prepared(arguments.project, settings)
     return train_and_log(request, data, tracker, time.time(), tell), 0
 

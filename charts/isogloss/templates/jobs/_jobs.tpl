@@ -64,7 +64,7 @@ spec:
                 {{- toYaml (index . 3) | nindent 16 }}
               env:
                 - {name: ISOGLOSS_TRAINING_JOBS_HOME, value: /workspace/.isogloss}
-                - {name: ISOGLOSS_TRAINING_JOBS_TRACKING_URI, value: {{ include "isogloss.mlflowUrl" $ | quote }}}
+                - {name: ISOGLOSS_TRAINING_JOBS_TRACKING_URI, value: "http://{{ $fullname }}-registry-proxy:8100"}
                 - {name: ISOGLOSS_TRAINING_JOBS_REGISTRY_URL, value: "http://{{ $fullname }}-registry-proxy:8100"}
                 - {name: ISOGLOSS_TRAINING_JOBS_MONITOR_URL, value: "http://{{ $fullname }}-drift-monitor:8200"}
                 - {name: ISOGLOSS_TRAINING_JOBS_TOKEN_FILE, value: /var/run/isogloss/token}
