@@ -148,7 +148,8 @@ def _status(error: MlflowException | OSError) -> int | None:
     if not isinstance(error, MlflowException):
         return None
     problem: Mapping[str, int] = getattr(error, "json", {})
-    return problem.get("status") or int(error.get_http_status_code())
+    code: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return problem.get("status") or code
 
 
 def _milliseconds() -> int:
