@@ -54,6 +54,10 @@ chaos: setup ## the rollout-controller killed between any two of its deeds, and 
 fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
 	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
 
+.PHONY: fuzz-api
+fuzz-api: setup ## the services' OpenAPI documents, asked of the services with many odd requests (EXAMPLES=300)
+	@ISOGLOSS_FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/python -m pytest services/registry-proxy/tests/test_openapi.py $(ARGS)
+
 bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
 	@$(BIN)/python benchmarks/scorer.py $(ARGS)
 

@@ -46,6 +46,7 @@ bucket_server = _load("registry_proxy_bucket_server", HERE / "bucket_server.py")
 _API_SERVER = HERE.parents[2] / "libs/servicekit/tests/api_server.py"
 ApiServer = _load("registry_proxy_api_server", _API_SERVER).ApiServer
 _load("registry_proxy_issuer", _API_SERVER.with_name("issuer.py"))
+_OPENAPI_FUZZ = _API_SERVER.with_name("openapi_fuzz.py")
 
 API = "/api/2.0/mlflow"
 START = 1_700_000_000.0
@@ -179,10 +180,14 @@ class World:
         content = yaml.safe_dump({**POLICY, **changes})
         return self.call("PUT", f"/v1/models/{self.model}/policy", content=content)
 
-    def register(self, run_id="r1", **changes):
-        """Log a run with an artifact and register it; returns the version's digest."""
+    def log(self, run_id, **changes):
+        """Log a run with an artifact."""
         files = fakes.an_artifact(run_id, weights=run_id.encode(), **changes)
         self.runs.add(fakes.a_run(run_id), "model", files)
+
+    def register(self, run_id="r1", **changes):
+        """Log a run with an artifact and register it; returns the version's digest."""
+        self.log(run_id, **changes)
         answer = self.post("/versions", {"run_id": run_id, "artifact_path": "model"}, "trainer")
         assert answer.status_code in (200, 201), answer.text
         return answer.json()["version"]["digest"]
@@ -342,6 +347,12 @@ def scene(tmp_path):
     opened = SqliteScene(tmp_path / "ledger.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def openapi_fuzz():
+    """Schemathesis, which takes seconds to import, for those who need it."""
+    return _load("registry_proxy_openapi_fuzz", _OPENAPI_FUZZ)
 
 
 @pytest.fixture

@@ -12,14 +12,16 @@ import os
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import structlog
-from fastapi import Request
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
 
 from servicekit.problems import Problem
 
 _log = structlog.get_logger(__name__)
+_BEARER = HTTPBearer(auto_error=False, description="A caller's token; its roles decide.")
 _RETRY_AFTER = {"Retry-After": "2"}
 _Read = TypeVar("_Read")
 
@@ -102,7 +104,10 @@ def caller_dependency(callers: Callers, *roles: str) -> Callable[[Request], Awai
     that cannot be found out.
     """
 
-    async def require(request: Request) -> Caller:
+    async def require(
+        request: Request,
+        _for_the_document: Annotated[object, Security(_BEARER)] = None,
+    ) -> Caller:
         return await require_caller(callers, request.headers.get("authorization", ""), roles)
 
     return require

@@ -13,6 +13,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+_MEDIA_TYPE = "application/problem+json"
+_PAGE = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "pattern": "^urn:isogloss:problem:[a-z0-9-]+$"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
+"""JSON Schema of every page; what else a problem says, its type decides."""
+
 
 class Problem(Exception):
     """An answer other than success: raise it in a route, or render it with `problem_page`."""
@@ -59,7 +72,16 @@ def problem_page(problem: Problem, path: str) -> Response:
     if path == "/v2" or path.startswith("/v2/"):
         members["error"] = problem.detail
     body = json.dumps(problem.extensions | members).encode()
-    return Response(body, problem.status, problem.headers, "application/problem+json")
+    return Response(body, problem.status, problem.headers, _MEDIA_TYPE)
+
+
+def problem_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what an OpenAPI document says of a route's problems: FastAPI's `responses`."""
+    content = {_MEDIA_TYPE: {"schema": _PAGE}}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": content}
+        for status in statuses
+    }
 
 
 def _own_problem(request: Request, problem: Exception) -> Response:

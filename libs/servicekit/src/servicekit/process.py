@@ -17,10 +17,11 @@ from typing import Any, Literal, NamedTuple
 import structlog
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servicekit.problems import Problem
+from servicekit.problems import Problem, problem_answers
 
 _log = structlog.get_logger(__name__)
 # The proxy in front must be the one that closes an idle connection, else it sends a request into a
@@ -96,7 +97,7 @@ def install_pages(app: FastAPI, health: Health, registry: CollectorRegistry | No
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses=problem_answers(503))
     async def readyz() -> dict[str, str]:
         if not health.ready:
             detail = "; ".join(f"{name}: {reason}" for name, reason in health.reasons.items())
@@ -105,7 +106,7 @@ def install_pages(app: FastAPI, health: Health, registry: CollectorRegistry | No
 
     if registry is not None:
 
-        @app.get("/metrics")
+        @app.get("/metrics", response_class=PlainTextResponse)
         async def metrics() -> Response:
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

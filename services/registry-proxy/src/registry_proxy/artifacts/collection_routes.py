@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from registry_proxy.artifacts.collect import Collected, Collector
 from registry_proxy.artifacts.schemas import CollectBody
 from servicekit.callers import Caller, Callers, caller_dependency
+from servicekit.problems import problem_answers
 
 
 class Observer(Protocol):
@@ -20,7 +21,7 @@ class Observer(Protocol):
 
 def collection_routes(collector: Collector, callers: Callers, observer: Observer) -> APIRouter:
     """Return the route that operators call."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(400, 401, 403, 413, 422, 503))
     operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
 
     @router.post("/v1/artifacts/collections")

@@ -22,7 +22,7 @@ from registry_proxy.artifacts.reserve import BeingCollected
 from registry_proxy.artifacts.schemas import RegisterBody
 from registry_proxy.schemas import ModelName
 from servicekit.callers import Caller, Callers, caller_dependency
-from servicekit.problems import Problem, problem_page
+from servicekit.problems import Problem, problem_answers, problem_page
 
 _ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
     ArtifactRefused: (422, "artifact-refused", "Artifact refused"),
@@ -34,16 +34,25 @@ _ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
 }
 _IMMUTABLE = "private, max-age=31536000, immutable"
 """What a digest names never changes."""
+_THERE = {"description": "It was there already."}
+_UNCHANGED = {"description": "The caller has it."}
+_PART = {"description": "The range.", "content": {"application/octet-stream": {}}}
+
+
+class _Bytes(StreamingResponse):
+    media_type = "application/octet-stream"
 
 
 def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
     """Return the routes that trainers and predictors call."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(401, 403, 404, 422, 500, 503))
     viewer = [Depends(caller_dependency(callers, "viewer"))]
     trainer = Annotated[Caller, Depends(caller_dependency(callers, "trainer"))]
     store = admission.store
 
-    @router.post("/v1/models/{m}/versions", status_code=201)
+    writing = {200: _THERE, **problem_answers(400, 409, 413, 502)}
+
+    @router.post("/v1/models/{m}/versions", status_code=201, responses=writing)
     def register(
         m: ModelName, caller: trainer, body: RegisterBody, response: Response
     ) -> dict[str, Any]:
@@ -51,7 +60,7 @@ def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
         response.status_code = 201 if recorded.new else 200
         return {"version": asdict(recorded.version), "seq": recorded.seq}
 
-    @router.get("/v1/artifacts/{digest}/manifest", dependencies=viewer)
+    @router.get("/v1/artifacts/{digest}/manifest", dependencies=viewer, responses={304: _UNCHANGED})
     def manifest(digest: str, request: Request) -> Response:
         content = _manifest(store, digest)
         headers = _headers(digest)
@@ -59,7 +68,12 @@ def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
             return Response(status_code=304, headers=headers)
         return Response(content, media_type="application/json", headers=headers)
 
-    @router.get("/v1/artifacts/{digest}/files/{path:path}", dependencies=viewer)
+    @router.get(
+        "/v1/artifacts/{digest}/files/{path:path}",
+        dependencies=viewer,
+        response_class=_Bytes,
+        responses={206: _PART, 304: _UNCHANGED, **problem_answers(416)},
+    )
     def file(digest: str, path: str, request: Request) -> Response:
         content = read_manifest(_manifest(store, digest)).files.get(path)
         if content is None:
@@ -118,9 +132,5 @@ def _stream(
     headers["content-length"] = str(stop - start)
     if asked:
         headers["content-range"] = f"bytes {start}-{stop - 1}/{opened.size}"
-    return StreamingResponse(
-        opened.read(start, stop),
-        status_code=206 if asked else 200,
-        headers=headers,
-        media_type="application/octet-stream",
-    )
+    status = 206 if asked else 200
+    return _Bytes(opened.read(start, stop), status_code=status, headers=headers)

@@ -1,6 +1,6 @@
 """Bodies of the artifacts' requests."""
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictFloat
 
 from registry_proxy.schemas import Body
 
@@ -19,5 +19,5 @@ class CollectBody(Body):
     only.
     """
 
-    older_than_hours: float = Field(24, ge=0, le=87_600)
-    dry_run: bool = False
+    older_than_hours: StrictFloat = Field(24, ge=0, le=87_600)
+    dry_run: StrictBool = False

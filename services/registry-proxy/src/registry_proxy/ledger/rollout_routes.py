@@ -14,11 +14,12 @@ from registry_proxy.ledger.settle import Asked, Settled
 from registry_proxy.ledger.start_rollout import StartRequest, start_rollout
 from registry_proxy.schemas import ModelName
 from servicekit.callers import Caller, Callers, caller_dependency
+from servicekit.problems import problem_answers
 
 
 def rollout_routes(registry: Registry, callers: Callers) -> APIRouter:
     """Return the routes that the rollout-controller calls."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(400, 401, 403, 404, 409, 413, 422, 503))
     _add_steps(router, registry, callers)
     _add_pauses(router, registry, callers)
     return router

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from lifecycle.rollouts import Colour, Marker, Phase
 from lifecycle.stages import Stage
@@ -27,7 +27,7 @@ class WaiverBody(Body):
     gate: str = Field(min_length=1, max_length=200)
     move: str = Field(min_length=1, max_length=100)
     reason: ReasonText
-    expires_at: float
+    expires_at: StrictFloat
 
 
 class ApprovalBody(Body):
@@ -78,7 +78,7 @@ class MarkerBody(Body):
     reason: str = Field(max_length=2000)
     to: Digest
     to_colour: Colour
-    written_at: float
+    written_at: StrictFloat
     automatic: StrictBool
 
     def to_marker(self) -> Marker:

@@ -1,0 +1,121 @@
+"""What every service's OpenAPI document promises, asked of the service itself by schemathesis.
+
+Requests are made from the document, some as it wants them and some as it forbids them. Where a
+request names something, it names what is there often enough (`known`), or all would end at 404.
+"""
+
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from requests import Request
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi import checks
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+ADDRESS = "http://service"
+
+
+@dataclass
+class Fuzz:
+    """`ask(method, path, headers, body)` gives an httpx.Response; `token` is of a caller who may do
+    everything; `known(name, value)` gives what to put in the place of a value of that name.
+    """
+
+    document: dict
+    ask: object
+    token: str
+    known: object = lambda _name, value: value
+    faults: list[str] = field(default_factory=list)
+    answers: Counter = field(default_factory=Counter)
+
+    def __post_init__(self):
+        # Requests without a good token would hide everything else; `statuses_for` makes those.
+        schema = schemathesis.openapi.from_dict(_without_security(self.document))
+        schema.config.update(base_url=ADDRESS)
+        self.operations = [each.ok() for each in schema.get_all_operations()]
+
+    def run(self, examples, start=0):
+        """Ask each operation so many times in each way; the same `start`, the same requests."""
+        for operation in self.operations:
+            for mode in schemathesis.GenerationMode:
+                self._ask_many(operation, mode, examples, start)
+        return self.faults
+
+    def statuses_for(self, authorization=None, methods=None):
+        """Return the statuses of all that needs a token by the document, for this one."""
+        headers = {"authorization": authorization} if authorization else {}
+        return {
+            self.ask(method.upper(), re.sub(r"{\w+}", "x", path), headers, b"").status_code
+            for path, operations in self.document["paths"].items()
+            for method, operation in operations.items()
+            if operation.get("security") and method in (methods or operations)
+        }
+
+    def _ask_many(self, operation, mode, examples, start):
+        @seed(start)
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy(generation_mode=mode))
+        def once(case):
+            self._ask_once(case, mode)
+
+        try:
+            once()
+        except Unsatisfiable:  # there is nothing to get wrong in it
+            return
+
+    def _ask_once(self, case, mode):
+        if mode is schemathesis.GenerationMode.POSITIVE:
+            self._name_known(case)
+        sent = Request(**case.as_transport_kwargs(base_url=ADDRESS)).prepare()
+        sent.headers["Authorization"] = f"Bearer {self.token}"
+        path = sent.url.removeprefix(ADDRESS)
+        answer = self.ask(sent.method, path, dict(sent.headers), sent.body)
+        self.answers[case.operation.label, mode.value, answer.status_code] += 1
+        try:
+            case.validate_response(answer, checks=CHECKS)
+        except FailureGroup as failed:
+            for each in failed.exceptions:
+                said = f"{answer.status_code} {answer.text[:300]}"
+                what = f"{each.title}: {each.message}"
+                self.faults.append(f"{sent.method} {path} {sent.body!r}\n  {said}\n  {what}")
+
+    def _name_known(self, case):
+        for held in (case.path_parameters, case.query, case.body):
+            if isinstance(held, dict):
+                for name, value in held.items():
+                    held[name] = self.known(name, value)
+
+
+def _without_security(document):
+    paths = {
+        path: {
+            method: {k: v for k, v in operation.items() if k != "security"}
+            for method, operation in operations.items()
+        }
+        for path, operations in document["paths"].items()
+    }
+    return {**document, "paths": paths}
+
+
+def often(value):
+    """Tell, of three values out of four, always the same of one, that they are to be exchanged."""
+    return zlib.crc32(repr(value).encode()) % 4 > 0
