@@ -55,6 +55,7 @@ def ledger_routes(registry: Registry, callers: Callers) -> APIRouter:
     """Return every route of the ledger but the Rollouts'."""
     router = APIRouter(responses=problem_answers(401, 403, 503))
     _add_reads(router, registry, callers)
+    _add_documents(router, registry, callers)
     _add_forecast_and_replay(router, registry, callers)
     _add_audit(router, registry, callers)
     _add_policy_and_moves(router, registry, callers)
@@ -74,6 +75,18 @@ def _add_reads(router: APIRouter, registry: Registry, callers: Callers) -> None:
     def model(m: ModelName) -> dict[str, Any]:
         return registry.model(m).to_dict()
 
+    @router.get("/v1/models/{m}/versions/{ref}", dependencies=viewer, responses=_READING)
+    def version(m: ModelName, ref: str) -> dict[str, Any]:
+        return asdict(registry.version(m, ref))
+
+    @router.get("/v1/models/{m}/versions/{ref}/why", dependencies=viewer, responses=_READING)
+    def why_not(m: ModelName, ref: str) -> dict[str, Any]:
+        return why(registry, m, ref).to_dict()
+
+
+def _add_documents(router: APIRouter, registry: Registry, callers: Callers) -> None:
+    viewer = [Depends(caller_dependency(callers, "viewer"))]
+
     @router.get(
         "/v1/models/{m}/policy",
         dependencies=viewer,
@@ -89,14 +102,6 @@ def _add_reads(router: APIRouter, registry: Registry, callers: Callers) -> None:
         if headers["etag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return _Yaml(content, headers=headers)
-
-    @router.get("/v1/models/{m}/versions/{ref}", dependencies=viewer, responses=_READING)
-    def version(m: ModelName, ref: str) -> dict[str, Any]:
-        return asdict(registry.version(m, ref))
-
-    @router.get("/v1/models/{m}/versions/{ref}/why", dependencies=viewer, responses=_READING)
-    def why_not(m: ModelName, ref: str) -> dict[str, Any]:
-        return why(registry, m, ref).to_dict()
 
     @router.get("/v1/evidence/{digest}", dependencies=viewer, responses=_READING)
     def evidence(digest: str) -> Response:
