@@ -34,9 +34,13 @@ _ERRORS: Mapping[type[Exception], tuple[int, str, str]] = {
 }
 _IMMUTABLE = "private, max-age=31536000, immutable"
 """What a digest names never changes."""
-_THERE = {"description": "It was there already."}
+_REGISTERING: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It was there already."},
+    **problem_answers(400, 409, 413, 502),
+}
 _UNCHANGED = {"description": "The caller has it."}
 _PART = {"description": "The range.", "content": {"application/octet-stream": {}}}
+_FILE: dict[int | str, dict[str, Any]] = {206: _PART, 304: _UNCHANGED, **problem_answers(416)}
 
 
 class _Bytes(StreamingResponse):
@@ -50,9 +54,7 @@ def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
     trainer = Annotated[Caller, Depends(caller_dependency(callers, "trainer"))]
     store = admission.store
 
-    writing = {200: _THERE, **problem_answers(400, 409, 413, 502)}
-
-    @router.post("/v1/models/{m}/versions", status_code=201, responses=writing)
+    @router.post("/v1/models/{m}/versions", status_code=201, responses=_REGISTERING)
     def register(
         m: ModelName, caller: trainer, body: RegisterBody, response: Response
     ) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
         "/v1/artifacts/{digest}/files/{path:path}",
         dependencies=viewer,
         response_class=_Bytes,
-        responses={206: _PART, 304: _UNCHANGED, **problem_answers(416)},
+        responses=_FILE,
     )
     def file(digest: str, path: str, request: Request) -> Response:
         content = read_manifest(_manifest(store, digest)).files.get(path)
