@@ -1,11 +1,10 @@
 # ruff: noqa: INP001 - a script, not a package
-"""What asking the registry costs: resolving a version and being told that its artifact is still the
-same (304), on one core, and MLflow's own answer to an alias beside it, on the same core.
+"""What asking the registry costs: resolving a model's Production and being told that its artifact
+is still the same (304), on one core, and MLflow's answer to an alias beside it, on the same core.
 """
 
 import asyncio
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -18,16 +17,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import anyio.from_thread
 import httpx
 from bars import Report
-
-from servicekit.signing import generate_key
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "services/registry-proxy/tests"
 CONNECTIONS, SECONDS = 16, 8.0
 CORE = ["taskset", "-c", "0"]
-TOKEN = "of-the-benchmark"  # noqa: S105 - of a server that ends with the benchmark
 TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
 
 
@@ -39,7 +36,10 @@ def main() -> None:
         ours, alias = measure(_support(), Path(folder))
     bars = [
         report.at_least(
-            "resolve-304", "one core: a version resolved and its 304, both, per second", 2000, ours
+            "resolve-304",
+            "one core, 16 connections: Production resolved and its 304, both, per second",
+            2000,
+            ours,
         ),
         report.shown("mlflow-alias", "the same core, MLflow: GET of an alias, per second", alias),
     ]
@@ -52,15 +52,12 @@ def measure(support: ModuleType, folder: Path) -> tuple[float, float]:
     try:
         mlflow = start_mlflow(support, folder, servers)
         run_id = mlflow.log(support.fakes.an_artifact, tags=TAGS)
-        registry = start_registry(support, folder, mlflow.url, servers)
-        body = {"run_id": run_id, "artifact_path": "model"}
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        url = f"{registry}/v1/models/m/versions"
-        answer = httpx.post(url, json=body, headers=headers, timeout=60).raise_for_status()
-        digest = answer.json()["version"]["digest"]
+        world, digest = released(support, folder)
+        registry = start_registry(support, world, mlflow.url, servers)
+        token = f"Authorization: Bearer {world.tokens['predictor']}\r\n"
         pair = [
-            _request("/v1/models/m/versions/1"),
-            _request(f"/v1/artifacts/{digest}/manifest", f'If-None-Match: "{digest}"\r\n'),
+            _request(f"/v1/models/{world.model}/versions/production", token),
+            _request(f"/v1/artifacts/{digest}/manifest", f'{token}If-None-Match: "{digest}"\r\n'),
         ]
         ours = rate(registry, pair)
         return ours, rate(mlflow.url, [alias_request(mlflow.url, run_id)])
@@ -68,6 +65,16 @@ def measure(support: ModuleType, folder: Path) -> tuple[float, float]:
         for server in servers:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def released(support: ModuleType, folder: Path) -> tuple[Any, str]:
+    """Make a ledger with a version in PRODUCTION; returns its world, and the version's digest."""
+    with anyio.from_thread.start_blocking_portal() as portal:
+        world = support.World(folder, portal).start()
+        world.put_policy()
+        digest = world.released()
+        world.stop()
+    return world, digest
 
 
 def start_mlflow(support: ModuleType, folder: Path, servers: list[subprocess.Popen[bytes]]) -> Any:
@@ -86,28 +93,17 @@ def start_mlflow(support: ModuleType, folder: Path, servers: list[subprocess.Pop
 
 
 def start_registry(
-    support: ModuleType, folder: Path, mlflow_url: str, servers: list[subprocess.Popen[bytes]]
+    support: ModuleType, world: Any, mlflow_url: str, servers: list[subprocess.Popen[bytes]]
 ) -> str:
     """Start the registry-proxy on the measured core; returns its address."""
-    generate_key(folder / "key.pem")
-    caller = {"name": "bench", "roles": ["trainer"], "sha256": support.fakes.hashed(TOKEN)}
-    for name, document in {"callers": {"callers": [caller]}, "trust": {"keys": []}}.items():
-        (folder / f"{name}.json").write_text(json.dumps(document))
-        (folder / f"{name}.json").chmod(0o600)
     port = support.free_port()
-    settings = {
-        "PORT": str(port),
-        "DATA_DIR": str(folder / "registry"),
-        "MLFLOW_URL": mlflow_url,
-        "CALLERS_FILE": str(folder / "callers.json"),
-        "TRUST_FILE": str(folder / "trust.json"),
-        "SIGNING_KEY_FILE": str(folder / "key.pem"),
-    }
-    names = {f"ISOGLOSS_REGISTRY_PROXY_{name}": value for name, value in settings.items()}
-    command = [*CORE, sys.executable, "-m", "registry_proxy"]
-    _start(command, names, folder / "registry.log", servers)
+    given = world.settings.model_dump(mode="json", exclude_defaults=True)
+    settings = given | {"port": port, "mlflow_url": mlflow_url}
+    names = {f"ISOGLOSS_REGISTRY_PROXY_{name.upper()}": str(v) for name, v in settings.items()}
+    log = world.folder / "registry.log"
+    _start([*CORE, sys.executable, "-m", "registry_proxy"], names, log, servers)
     url = f"http://127.0.0.1:{port}"
-    support.wait_until_answers(f"{url}/readyz", servers[-1], folder / "registry.log")
+    support.wait_until_answers(f"{url}/readyz", servers[-1], log)
     return url
 
 
@@ -161,8 +157,7 @@ async def _read(reader: asyncio.StreamReader) -> None:
 
 
 def _request(target: str, headers: str = "") -> bytes:
-    head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n"
-    return f"{head}{headers}\r\n".encode()
+    return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
 
 
 def _start(
