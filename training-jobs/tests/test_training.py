@@ -261,7 +261,7 @@ def test_a_run_is_linked_to_its_prompt_by_version_and_digest(train):
     assert (run.tags["prompt"], run.tags["prompt_version"]) == ("sentiment", "0.3.1")
     lineage = json.loads(run.files["model/manifest.json"])["lineage"]
     assert lineage["prompt_digest"] == prompt.digest
-    assert json.loads(run.files["prompt.json"])["body"] == "Review: {{text}}"
+    assert run.files["prompt.txt"] == prompt.content
 
 
 def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project, run_job, tmp_path):

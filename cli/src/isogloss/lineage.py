@@ -26,12 +26,13 @@ def in_production(state: Any) -> Any:
 def walk(version: Any) -> dict[str, Any]:
     """Return the links from a version down to its rows, each with what proves it."""
     said, dataset = version["lineage"], version["metadata"].get("dataset")
+    by_file = "its file" if version["metadata"].get("prompt") else _AGREED
     links = [
         _link("version", f"{version['number']} ({version['stage']})", version["digest"], _PROVEN),
         _link("run", said["run_id"], None, _AGREED),
         _link("commit", said["commit"], None, _AGREED),
         _link("training image", None, said.get("image"), _STATED),
-        _link("prompt", said["prompt_version"], said.get("prompt_digest"), _AGREED),
+        _link("prompt", said["prompt_version"], said.get("prompt_digest"), by_file),
     ]
     name = " ".join(filter(None, (said.get("dataset"), said["dataset_version"])))
     proof = "its lock" if dataset else _AGREED

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_proxy.adapters.artifact_files import ArtifactFiles
+from registry_proxy.adapters.yaml_documents import read_yaml
 from registry_proxy.artifacts.collect import Collector
 from registry_proxy.artifacts.ports import Mark, MarkKind
 from registry_proxy.artifacts.register import Admission, Registration
@@ -99,7 +100,7 @@ class Stepping:
 
 
 def admission(runs, store, versions):
-    return Admission(runs, store, store, versions, 10_000_000)
+    return Admission(runs, store, store, versions, 10_000_000, read_yaml)
 
 
 @pytest.fixture

@@ -207,6 +207,55 @@ class TestDataset:
         assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
 
 
+class TestPrompt:
+    """The prompt's digest is computed from the run's own file and held against the lineage."""
+
+    text = (
+        "name: ask\nversion: 0.3.1\ngoal: tell praise from blame\nrules: [one word]\n"
+        "format: the label alone\nlabels: [good, bad]\n---\nReview: {{text}}\n"
+    )
+
+    def register(self, world, make, text, **lineage):
+        named = {"prompt": "ask", "prompt_version": "0.3.1"}
+        named["prompt_digest"] = make.sha256_digest(self.text.encode())
+        whole = {**make.LINEAGE, "run_id": "r1", **named, **lineage}
+        tags = {key: whole[key] for key in ("dataset_version", "prompt_version", "commit")}
+        world.runs.add(make.a_run(tags=tags), "model", make.an_artifact(lineage=whole))
+        if text is not None:
+            world.runs.contents["r1", "prompt.txt"] = text.encode()
+        return register(world)
+
+    def test_a_version_says_which_prompt_its_run_kept(self, world, make):
+        answer = self.register(world, make, self.text)
+
+        assert answer.status_code == 201, answer.text
+        kept = answer.json()["version"]["metadata"]["prompt"]
+        digest = make.sha256_digest(self.text.encode())
+        assert kept == {"name": "ask", "version": "0.3.1", "digest": digest}
+
+    def test_a_prompt_that_the_run_did_not_keep_is_not_called_proven(self, world, make):
+        assert "prompt" not in self.register(world, make, None).json()["version"]["metadata"]
+
+    @pytest.mark.parametrize(
+        ("change", "lineage", "reason"),
+        [
+            (("praise", "irony"), {}, "manifest.lineage.prompt_digest is"),
+            (("name: ask", "name: beg"), {}, "manifest.lineage.prompt is ask, but prompt.txt"),
+            (("0.3.1", "0.3.2"), {}, "holds version 0.3.2"),
+            (("{{text}}", "{{secret}}"), {}, "prompt.txt of the run: "),
+            (("name: ask", "name: [a"), {}, "not YAML"),
+            (("---", "--"), {}, "has no prompt"),
+            (("", ""), {"prompt_digest": "none"}, "manifest.lineage.prompt_digest is none"),
+        ],
+    )
+    def test_a_lineage_of_another_prompt_is_refused(self, world, make, change, lineage, reason):
+        answer = self.register(world, make, self.text.replace(*change), **lineage)
+
+        assert answer.status_code == 422
+        assert reason in answer.json()["detail"]
+        assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
+
+
 @pytest.mark.parametrize("path", ["../model", "/etc", "a//b", "a/../b", "", "a\\b", "a%2fb"])
 def test_a_path_that_leaves_the_run_is_refused(world, path):
     assert register(world, path=path).status_code == 422

@@ -14,7 +14,7 @@ from typing import Any
 from sklearn.metrics import classification_report
 
 from lifecycle.digests import NO_CONTENT
-from lifecycle.prompts import Prompt
+from lifecycle.prompts import FILE_NAME, Prompt
 from textmodels.artifacts import Manifest, save_artifact
 from textmodels.families import EngineMissing, Fitted, Start, fit_from
 from textmodels.verification import VerificationError
@@ -137,7 +137,8 @@ def _judge(
         statistics[name] = tokenisation_statistics(others)
     _write_reports(directory, answers, data.lock, statistics)
     if request.prompt:
-        _write_json(directory / "prompt.json", asdict(request.prompt))
+        # The registry-proxy computes the digest of these bytes itself.
+        (directory / FILE_NAME).write_bytes(request.prompt.content)
     lineage = _lineage(request, data.lock, run.run_id)
     manifest = save_artifact(directory / ARTIFACT_PATH, fitted, lineage, reference)
     if request.keep_in:

@@ -11,6 +11,8 @@ from lifecycle.digests import sha256_digest
 from lifecycle.documents import DocumentRefused, Fields
 
 SEPARATOR = "\n---\n"
+FILE_NAME = "prompt.txt"
+"""What a run's copy of the file is called."""
 VARIABLES = ("labels", "text")
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
@@ -19,7 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 @dataclass(frozen=True)
 class Prompt:
-    """One version of a prompt; `labels` are the answers that it may give."""
+    """One version of a prompt: `labels` are the answers that it may give, `content` is the file."""
 
     name: str
     version: str
@@ -28,6 +30,7 @@ class Prompt:
     form: str
     labels: tuple[str, ...]
     body: str
+    content: bytes
     digest: str
 
     def filled(self, text: str) -> str:
@@ -61,6 +64,7 @@ def read_prompt(header: object, body: str, content: bytes, path: str) -> Prompt:
         form=fields.text("format"),
         labels=fields.texts("labels"),
         body=body,
+        content=content,
         digest=sha256_digest(content),
     )
     fields.close()

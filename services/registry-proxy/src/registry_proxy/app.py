@@ -145,7 +145,8 @@ def _open(
     store = _open_artifacts(settings)
     runs = open_runs(settings.mlflow_url, settings.mlflow_timeout_seconds)
     registry = Registry(ledger, trust.current, signer, clock, read_yaml)
-    admission = Admission(runs, store, store, versions, settings.artifact_limit_bytes)
+    limit = settings.artifact_limit_bytes
+    admission = Admission(runs, store, store, versions, limit, read_yaml)
     collector = Collector(store, store, versions, clock)
     keeper = _open_keeper(settings, cluster, ledger, clock)
     if keeper:

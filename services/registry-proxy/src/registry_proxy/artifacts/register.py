@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lifecycle.prompts import FILE_NAME as PROMPT_NAME
 from registry_proxy.artifacts.datasets import LOCK_NAME, read_lock, refuse_other_data
 from registry_proxy.artifacts.formats import ContentRefused, refuse_content
 from registry_proxy.artifacts.lineage import metadata_of, refuse_disagreement
@@ -28,6 +29,7 @@ from registry_proxy.artifacts.ports import (
     RunUnknown,
     Versions,
 )
+from registry_proxy.artifacts.prompts import ReadYaml, read_kept_prompt, refuse_other_prompt
 from registry_proxy.artifacts.reserve import reserved
 
 _MANIFEST_LIMIT_BYTES = 1_048_576
@@ -53,6 +55,7 @@ class Admission:
     marks: Marks
     versions: Versions
     limit_bytes: int
+    read_yaml: ReadYaml
 
     def register(self, asked: Registration) -> Recorded:
         """Admit and record. Raises ArtifactRefused (recorded), RunUnknown, RunsUnavailable,
@@ -66,11 +69,11 @@ class Admission:
             refuse_disagreement(manifest, run)
             _refuse_other_files(manifest, listed)
             _refuse_size(sum(file.size for file in listed), self.limit_bytes)
-            dataset = self._read_dataset(run, manifest)
+            proven = {**self._dataset_of(run, manifest), **self._prompt_of(run, manifest)}
             with self.store.receive() as intake:
                 self._copy(asked, manifest, intake)
                 intake.write(MANIFEST_NAME, [content])
-                metadata = {**metadata_of(manifest, run), **dataset}
+                metadata = {**metadata_of(manifest, run), **proven}
                 return self._record(asked, metadata, manifest, intake)
         except ArtifactRefused as refused:
             self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
@@ -91,16 +94,31 @@ class Admission:
             except ContentRefused as refused:
                 raise ArtifactRefused(str(refused)) from refused
 
-    def _read_dataset(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
+    def _dataset_of(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
         """Return what the run's own lock says of its data, held against the lineage."""
-        try:
-            chunks = self.runs.read(run.id, LOCK_NAME)
-            content = b"".join(_Counted(chunks, _MANIFEST_LIMIT_BYTES))
-        except RunUnknown:
+        content = self._kept(run, LOCK_NAME)
+        if content is None:
             return {}
         lock = read_lock(content)
         refuse_other_data(manifest.lineage, lock)
         return {"dataset": lock.to_dict()}
+
+    def _prompt_of(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
+        """Return which prompt the run's own file is, held against the lineage."""
+        content = self._kept(run, PROMPT_NAME)
+        if content is None:
+            return {}
+        prompt = read_kept_prompt(content, manifest.lineage["prompt_version"], self.read_yaml)
+        refuse_other_prompt(manifest.lineage, prompt)
+        known = {"name": prompt.name, "version": prompt.version, "digest": prompt.digest}
+        return {"prompt": known}
+
+    def _kept(self, run: Run, name: str) -> bytes | None:
+        """Return a small file that the run keeps beside its model, None where it has none."""
+        try:
+            return b"".join(_Counted(self.runs.read(run.id, name), _MANIFEST_LIMIT_BYTES))
+        except RunUnknown:
+            return None
 
     def _record(
         self, asked: Registration, metadata: Mapping[str, Any], manifest: Manifest, intake: Intake
