@@ -146,6 +146,6 @@ e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (AR
 	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster -n 2 --dist loadscope --durations=25 $(ARGS)
 
 bench-cluster: setup ## what Isogloss costs and bears on a cluster (ARGS="--only rollbacks", benchmarks/results/cluster.md)
-	@$(with-cluster); \
+	@$(with-cluster) WITH="monitoring metrics"; \
 	export PYTHONPATH=benchmarks:tests/cluster/support; \
 	$(BIN)/python benchmarks/cluster $(ARGS)
