@@ -15,6 +15,8 @@ from hypothesis.errors import Unsatisfiable
 from requests import Request
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.engine import from_schema
+from schemathesis.engine.events import ScenarioFinished
 from schemathesis.specs.openapi import checks
 
 CHECKS = [
@@ -52,6 +54,23 @@ class Fuzz:
         for operation in self.operations:
             for mode in schemathesis.GenerationMode:
                 self._ask_many(operation, mode, examples, start)
+        return self.faults
+
+    def run_edges(self, app):
+        """Ask for every edge that a schema names (coverage), and for what follows from an answer
+        (stateful), as schemathesis does it by itself.
+        """
+        document = _without_security(self.document)
+        schema = schemathesis.openapi.from_dict(document)
+        schema.app = _without_lifespan(app)
+        schema.config.update(headers={"Authorization": f"Bearer {self.token}"})
+        # What a schema allows, a Gate or the state of a Rollout may still refuse.
+        schema.config.checks.positive_data_acceptance.enabled = False
+        for name in ("examples", "fuzzing"):
+            getattr(schema.config.phases, name).enabled = False
+        for event in from_schema(schema).execute():
+            if isinstance(event, ScenarioFinished):
+                self.faults += _faults_of(event)
         return self.faults
 
     def statuses_for(self, authorization=None, methods=None):
@@ -114,6 +133,29 @@ def _without_security(document):
         for path, operations in document["paths"].items()
     }
     return {**document, "paths": paths}
+
+
+def _without_lifespan(app):
+    """The service runs already."""
+
+    async def running(scope, receive, send):
+        if scope["type"] == "http":
+            await app(scope, receive, send)
+            return
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return running
+
+
+def _faults_of(event):
+    found = [check for checks in event.recorder.checks.values() for check in checks]
+    return [
+        f"{each.name}: {each.failure_info.failure.message}\n  {each.failure_info.code_sample}"
+        for each in found
+        if each.failure_info
+    ]
 
 
 def often(value):

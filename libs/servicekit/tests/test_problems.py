@@ -1,5 +1,5 @@
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from servicekit.problems import Problem, install_problem_pages
@@ -25,6 +25,15 @@ def client(client_of):
             503, "full", "Full", "Come back.", {"waiting": 3}, headers={"Retry-After": "1"}
         )
 
+    router = APIRouter()
+
+    @router.get("/orders/{number}")
+    @router.put("/orders/{number}")
+    async def one(number: int) -> int:
+        return number
+
+    app.include_router(router)
+
     @app.get("/bug")
     async def fail() -> None:
         raise KeyError("a private text")
@@ -45,6 +54,12 @@ def test_a_problem_is_answered_with_its_members_and_headers(client):
         "detail": "Come back.",
         "waiting": 3,
     }
+
+
+def test_another_method_is_refused_with_all_those_that_the_path_has(client):
+    answer = client.request("DELETE", "/orders/7")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PUT")
 
 
 def test_under_v2_the_open_inference_protocols_error_stands_beside_it(client):

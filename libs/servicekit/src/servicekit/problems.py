@@ -12,7 +12,9 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _MEDIA_TYPE = "application/problem+json"
 _PAGE = {
     "type": "object",
@@ -110,8 +112,19 @@ def _http_exception(request: Request, raised: Exception) -> Response:
     title = HTTPStatus(raised.status_code).phrase
     slug = title.lower().replace(" ", "-")
     detail = f"{request.method} {request.url.path}: {raised.detail}"
-    problem = Problem(raised.status_code, slug, title, detail, headers=raised.headers)
+    headers = {"Allow": _allowed(request)} if raised.status_code == 405 else raised.headers
+    problem = Problem(raised.status_code, slug, title, detail, headers=headers)
     return problem_page(problem, request.url.path)
+
+
+def _allowed(request: Request) -> str:
+    """List all methods of a path; Starlette knows those of the first route that has it."""
+    asked = ({**request.scope, "method": method} for method in _METHODS)
+    return ", ".join(
+        scope["method"]
+        for scope in asked
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 def _unexpected(request: Request, _error: Exception) -> Response:

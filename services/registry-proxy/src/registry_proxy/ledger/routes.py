@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.ledger import LedgerEntry, read_anchor
+from lifecycle.policy_schema import policy_schema
 from lifecycle.transitions import Transition, require_version
 from registry_proxy.ledger.approve import ApprovalRequest, approve
 from registry_proxy.ledger.plan import Chances, plan
@@ -154,8 +155,11 @@ def _entries(ledger: Ledger, model: str | None) -> Iterator[LedgerEntry]:
 
 def _add_policy_and_moves(router: APIRouter, registry: Registry, callers: Callers) -> None:
     operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
+    policy_body = {"content": {"application/yaml": {"schema": policy_schema()}}, "required": True}
 
-    @router.put("/v1/models/{m}/policy", responses=_WRITING, openapi_extra={"requestBody": _YAML})
+    @router.put(
+        "/v1/models/{m}/policy", responses=_WRITING, openapi_extra={"requestBody": policy_body}
+    )
     def put_policy(
         m: ModelName, caller: operator, content: Annotated[bytes, Depends(_raw_body)]
     ) -> dict[str, Any]:
