@@ -191,6 +191,27 @@ def test_a_live_answers_version_is_walked_to_its_rows(in_home, server):
     assert json.loads(out)["links"][-1]["proof"] == "its lock"
 
 
+@pytest.mark.parametrize(
+    ("training", "told"),
+    [
+        ({"image": "sha256:" + "a" * 64, "pod": "train-1"}, ["its pod was seen", "train-1"]),
+        ({"image": "none", "why": "it has a command"}, ["not verified: it has a command"]),
+        ({}, ["not verified: nobody looked", "sha256:" + "9" * 64]),
+    ],
+)
+def test_a_training_image_is_told_as_verified_or_not(in_home, server, training, told):
+    lineage = {"run_id": "r1", "commit": "abc", "prompt_version": "none", "dataset": "reviews"}
+    lineage |= {"dataset_version": "1.0.0", "environment_digest": "sha256:" + "9" * 64}
+    version = {**VERSION, "lineage": lineage, "metadata": {"training": training}}
+    server.answers["GET", "/v1/models/sentiment"] = (200, {}, MODEL)
+    server.answers["GET", f"/v1/models/sentiment/versions/{VERSION['digest']}"] = (200, {}, version)
+
+    code, out, _ = in_home("models", "show", "sentiment", VERSION["digest"], "--lineage")
+
+    assert code == 0
+    assert all(each in out for each in told)
+
+
 def test_what_a_collection_would_remove_is_told(in_home, server):
     gone = {"digest": VERSION["digest"], "size": 1234567, "written_at": 1.0}
     answer = {"removed": [gone], "spared": [], "named": 2, "freed_bytes": 1234567}

@@ -20,6 +20,7 @@ NEEDED = {
     "registry-proxy": [
         ("patch", "isogloss.dev", "admittedversions", "isogloss-admitted"),
         ("create", "authentication.k8s.io", "tokenreviews", ""),
+        ("get", "", "pods", ""),
     ],
     "drift-monitor": [("create", "authorization.k8s.io", "subjectaccessreviews", "")],
     "rollout-controller": [
@@ -37,6 +38,7 @@ FORBIDDEN = {
         ("delete", "isogloss.dev", "admittedversions", "isogloss-admitted"),
         ("patch", "gateway.networking.k8s.io", "httproutes", ""),
         ("get", "", "configmaps", ""),
+        ("list", "", "pods", ""),
     ],
     "drift-monitor": [("get", "isogloss.dev", "admittedversions", "isogloss-admitted")],
     "rollout-controller": [

@@ -98,6 +98,16 @@ def test_the_run_of_a_version_is_in_mlflow_with_its_lineage(story, release):
     assert {"dataset_version", "prompt_version", "commit"} <= set(tags)
 
 
+def test_a_version_is_known_with_the_image_of_the_pod_that_trained_it(story, release):
+    path = f"/v1/models/{MODEL}/versions/{story['first'].digest}"
+    version = release.asked("registry-proxy", "GET", path)
+    training = version["metadata"]["training"]
+
+    assert training["image"].startswith("sha256:"), training["why"]
+    assert training["caller"] == release.account("trainer")
+    assert version["lineage"]["image"] == training["image"]
+
+
 def test_the_ledger_is_whole(story, release):
     assert story
     report = release.asked("registry-proxy", "GET", "/v1/ledger/verify")

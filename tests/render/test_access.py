@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from registry_proxy.door.pods import image_that_ran
+
 NAMESPACE = "models-prod"
 ALL = ("get", "list", "watch", "create", "patch", "delete")
 READ = ("get", "list", "watch")
@@ -18,6 +20,7 @@ RIGHTS = {
     "registry-proxy": {
         **REVIEWS,
         ("isogloss.dev", "admittedversions", "isogloss-admitted"): CHANGE,
+        ("", "pods", ""): {"get"},
     },
     "drift-monitor": REVIEWS,
     "rollout-controller": {
@@ -81,6 +84,7 @@ CALLS = {
     ("rollout-controller", "predictor", 8080),
     ("rollout-controller", "predictor", 8081),
 }
+IMAGE = "sha256:" + "a" * 64
 SERVICES = ("registry-proxy", "drift-monitor", "rollout-controller")
 CLIENT = {"namespaceSelector": {"matchLabels": {"team": "language"}}}
 GUARDED = ("defaults-values.yaml", "everything-values.yaml", "bring-your-own-values.yaml")
@@ -239,6 +243,15 @@ def test_jobs_log_their_runs_through_the_registry_proxy(chart, usual):
         named = {each["name"]: each.get("value") for each in container["env"]}
         registry = named["ISOGLOSS_TRAINING_JOBS_REGISTRY_URL"]
         assert named["ISOGLOSS_TRAINING_JOBS_TRACKING_URI"] == registry
+
+
+def test_the_charts_training_pod_shows_which_image_it_ran(chart, usual, everything):
+    for documents in (usual, everything):
+        job = chart.of_kind(documents, "CronJob")["isogloss-train"]["spec"]["jobTemplate"]
+        spec = job["spec"]["template"]["spec"]
+        status = {"containerStatuses": [{"name": "job", "imageID": IMAGE}]}
+        pod = {"metadata": {"uid": "u-1"}, "spec": spec, "status": status}
+        assert image_that_ran(pod, "u-1") == IMAGE
 
 
 def test_clients_reach_the_services_but_neither_mlflow_nor_the_database(chart, everything):

@@ -4,12 +4,13 @@ Nothing is decided here: what the registry-proxy proved at registration is told 
 could only compare with the run's own words as stated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from isogloss.failures import Refused
+from lifecycle.digests import NO_CONTENT
 
-_PROVEN, _AGREED, _STATED = "bytes", "the run agrees", "stated only"
+_PROVEN, _SEEN, _AGREED, _STATED = "bytes", "its pod was seen", "the run agrees", "stated only"
 
 
 def in_production(state: Any) -> Any:
@@ -31,13 +32,26 @@ def walk(version: Any) -> dict[str, Any]:
         _link("version", f"{version['number']} ({version['stage']})", version["digest"], _PROVEN),
         _link("run", said["run_id"], None, _AGREED),
         _link("commit", said["commit"], None, _AGREED),
-        _link("training image", None, said.get("image"), _STATED),
+        *_surroundings(said, version["metadata"].get("training", {})),
         _link("prompt", said["prompt_version"], said.get("prompt_digest"), by_file),
     ]
     name = " ".join(filter(None, (said.get("dataset"), said["dataset_version"])))
     proof = "its lock" if dataset else _AGREED
     links.append(_link("data set", name, said.get("dataset_digest"), proof))
     return {"version": version["number"], "links": links + _rows_of(dataset)}
+
+
+def _surroundings(said: Any, training: Any) -> Iterator[dict[str, Any]]:
+    """Yield what it was trained in: the image, proven or not, and else what was installed."""
+    image = training.get("image", NO_CONTENT)
+    if image != NO_CONTENT:
+        yield _link("training image", f"of pod {training['pod']}", image, _SEEN)
+        return
+    why = training.get("why", "nobody looked")
+    yield _link("training image", f"not verified: {why}", said.get("image"), _STATED)
+    if "environment_digest" in said:
+        what = "interpreter and packages, without an image"
+        yield _link("environment", what, said["environment_digest"], _STATED)
 
 
 def table_rows(walked: Any) -> list[Sequence[str]]:

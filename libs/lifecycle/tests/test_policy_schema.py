@@ -47,6 +47,7 @@ CHANGES = {
     "unknown move": lambda d: d["gates"][0].update(guards=["A->B"]),
     "no number": lambda d: d["gates"][0].update(alpha="x"),
     "optional scores": lambda d: d["gates"][0]["rules"][0].update(optional=True),
+    "image by tag": lambda d: d.update(training_images=["jobs:latest"]),
     "no texts explained": lambda d: d.update(explanations={"rows": 0}),
     "unknown edit": lambda d: d.update(behaviour={"invariance": [{"name": "x", "edit": "shout"}]}),
 }

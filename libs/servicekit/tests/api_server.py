@@ -44,8 +44,9 @@ class ApiServer:
         configuration.retries = None
         return KubernetesApi(ApiClient(configuration), "tests", timeout_seconds)
 
-    def issue(self, token, account, audience):
-        self.tokens[token] = (account, audience)
+    def issue(self, token, account, audience, pod=None):
+        """Make a token for an account, bound to a pod (name, uid) or to none."""
+        self.tokens[token] = (account, audience, pod)
 
     def grant(self, account, namespace, role):
         self.grants.add((account, namespace, role))
@@ -73,10 +74,13 @@ class ApiServer:
             return getattr(self, f"_{method.lower()}")(path, body)
 
     def _token_status(self, spec):
-        account, audience = self.tokens.get(spec["token"], (None, None))
+        account, audience, pod = self.tokens.get(spec["token"], (None, None, None))
         if account is None or (self.aware_of_audiences and audience not in spec["audiences"]):
             return {"user": {}, "error": "[invalid bearer token]"}
         user = {"username": account, "uid": "u1", "groups": ["system:serviceaccounts"]}
+        if pod:
+            bound = zip(("pod-name", "pod-uid"), pod, strict=True)
+            user["extra"] = {f"authentication.kubernetes.io/{k}": [v] for k, v in bound}
         status = {"authenticated": True, "user": user}
         return {**status, "audiences": [audience]} if self.aware_of_audiences else status
 

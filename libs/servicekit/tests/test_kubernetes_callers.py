@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from servicekit.callers import CallersUnavailable
+from servicekit.callers import BoundPod, CallersUnavailable
 from servicekit.kubernetes_callers import KubernetesCallers
 
 GATE = "system:serviceaccount:models:gate"
@@ -165,3 +165,10 @@ def test_what_is_kept_is_bounded(run, clock):
 
     assert nobody.asked == 5001
     assert len(callers._identities._kept) < 5000
+
+
+def test_a_caller_is_known_with_the_pod_that_its_token_is_bound_to(find, api_server):
+    api_server.issue("bound", GATE, "isogloss", pod=("gate-1", "u-1"))
+
+    assert find("bound").pod == BoundPod("gate-1", "u-1")
+    assert find("t").pod is None

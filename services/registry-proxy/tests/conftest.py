@@ -363,6 +363,22 @@ def api_server():
 
 
 @pytest.fixture
+def kubeconfig(api_server, tmp_path):
+    address = f"http://127.0.0.1:{api_server._http.server_port}"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": address}}],
+        "users": [{"name": "test", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(document))
+    return {"KUBECONFIG": str(path)}
+
+
+@pytest.fixture
 def run():
     """Await something; one event loop for a whole test, as in a service."""
     with asyncio.Runner() as runner:

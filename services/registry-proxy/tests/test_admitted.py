@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState, VersionState
@@ -224,22 +223,6 @@ def test_it_is_tried_again_more_and_more_slowly(keep):
         assert kept.admitted.asked.acquire(timeout=20)
 
     assert time.monotonic() - began >= 0.01 * (2 + 4 + 8 + 16) - 0.01
-
-
-@pytest.fixture
-def kubeconfig(api_server, tmp_path):
-    address = f"http://127.0.0.1:{api_server._http.server_port}"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": address}}],
-        "users": [{"name": "test", "user": {}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
-    return {"KUBECONFIG": str(path)}
 
 
 def test_the_process_in_a_cluster_knows_its_callers_and_keeps_the_map(

@@ -15,6 +15,7 @@ from registry_proxy.artifacts.collect import Collector
 from registry_proxy.artifacts.ports import Mark, MarkKind
 from registry_proxy.artifacts.register import Admission, Registration
 from registry_proxy.artifacts.reserve import BeingCollected
+from servicekit.signing import Verifier
 
 LATER = 10_000_000_000.0
 ACTIONS = ("register", "register again", "collect", "collect again")
@@ -100,7 +101,7 @@ class Stepping:
 
 
 def admission(runs, store, versions):
-    return Admission(runs, store, store, versions, 10_000_000, read_yaml)
+    return Admission(runs, store, store, versions, 10_000_000, read_yaml, Verifier({}))
 
 
 @pytest.fixture

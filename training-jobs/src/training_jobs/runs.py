@@ -27,7 +27,7 @@ from training_jobs.progress import Tell
 from training_jobs.refusals import JobRefused
 from training_jobs.reports.answers import Answers, ask
 from training_jobs.reports.confusion_matrix import draw_confusion_matrix
-from training_jobs.reports.environment import write_environment
+from training_jobs.reports.environment import environment_digest, write_environment
 from training_jobs.reports.scores import confusions, metrics
 from training_jobs.reports.tokenisation import tokenisation_statistics
 
@@ -217,6 +217,7 @@ def _lineage(request: Request, lock: Lock, run_id: str) -> dict[str, str]:
         "commit": request.commit.id,
         "run_id": run_id,
         "image": request.image,
+        "environment_digest": environment_digest(),
     }
     return lineage | ({"drill": "flipped-labels"} if request.flip_labels else {})
 

@@ -23,6 +23,8 @@ from lifecycle.measures import (
     SCORES,
 )
 from lifecycle.stages import CANARY, Stage, move_name
+from lifecycle.training import GATE as IMAGE_GATE
+from lifecycle.training import read_training_images
 
 GUARDABLE = frozenset(
     {
@@ -117,6 +119,7 @@ class GatePolicy:
     behaviour: Behaviour | None = None
     approvals: tuple[ApprovalRule, ...] = ()
     explanations: ExplanationSample = field(default_factory=ExplanationSample)
+    training_images: tuple[str, ...] = ()
 
     @property
     def asks_for_explanations(self) -> bool:
@@ -144,6 +147,7 @@ def read_policy(document: object) -> GatePolicy:
         behaviour=read_behaviour(fields.section("behaviour")) if fields.has("behaviour") else None,
         approvals=read_approvals(fields.items("approvals", ()), GUARDABLE),
         explanations=read_sample(fields.section("explanations", required=False)),
+        training_images=read_training_images(fields),
     )
     fields.close()
     _refuse_gaps(policy)
@@ -265,8 +269,10 @@ def _refuse_gaps(policy: GatePolicy) -> None:
     names = [gate.name for gate in policy.gates]
     if len(set(names)) != len(names):
         raise DocumentRefused("policy.gates has a name twice; every Gate needs its own")
-    if GATE in names:
-        raise DocumentRefused(f"policy.gates names a Gate {GATE!r}, which is people's; rename it")
+    for taken in {GATE, IMAGE_GATE} & set(names):
+        raise DocumentRefused(
+            f"policy.gates names a Gate {taken!r}, which has a meaning; rename it"
+        )
     for move in sorted(GUARDABLE):
         if not policy.guarding(move):
             raise DocumentRefused(f"policy.gates has no Gate that guards {move}; add one")

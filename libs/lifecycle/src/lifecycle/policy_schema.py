@@ -39,19 +39,30 @@ def policy_schema() -> Schema:
                 "gates": _list(_gate(), "the Gates; every guardable move needs one"),
                 "behaviour": _behaviour(),
                 "explanations": _explanations(),
-                "approvals": _list(
-                    _mapping(
-                        {
-                            "move": {"enum": sorted(GUARDABLE), "description": "the move"},
-                            "count": _whole(1, 20, "how many people who did not make the version"),
-                        }
-                    ),
-                    "moves that people must approve, too",
+                "training_images": _list(
+                    {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+                    "images that a version must have been trained in, as proven",
                 ),
+                "approvals": _list(_approval(), "moves that people must approve, too"),
             },
-            optional=("waivers_allowed", "behaviour", "explanations", "approvals"),
+            optional=(
+                "waivers_allowed",
+                "behaviour",
+                "explanations",
+                "training_images",
+                "approvals",
+            ),
         ),
     }
+
+
+def _approval() -> Schema:
+    return _mapping(
+        {
+            "move": {"enum": sorted(GUARDABLE), "description": "the move"},
+            "count": _whole(1, 20, "how many people who did not make the version"),
+        }
+    )
 
 
 def _gate() -> Schema:

@@ -35,11 +35,20 @@ class CallersUnavailable(Exception):
 
 
 @dataclass(frozen=True)
+class BoundPod:
+    """The pod that a token was made for and dies with, as the API server says."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class Caller:
-    """A workload or person whose token was recognised."""
+    """A workload or person whose token was recognised; `pod` None: it is bound to none."""
 
     name: str
     roles: frozenset[str]
+    pod: BoundPod | None = None
 
 
 class Callers(Protocol):

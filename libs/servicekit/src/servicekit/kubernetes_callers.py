@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from servicekit.callers import Caller, CallersUnavailable
+from servicekit.callers import BoundPod, Caller, CallersUnavailable
 from servicekit.kubernetes_api import KubernetesFault, Object, grouped
 
 _log = structlog.get_logger(__name__)
@@ -75,8 +75,8 @@ class KubernetesCallers:
             return None
         for role in roles:
             if await self._may_act_as(role, hashed, identity):
-                return Caller(identity.name, frozenset({role}))
-        return Caller(identity.name, frozenset())
+                return Caller(identity.name, frozenset({role}), _pod_of(identity.user))
+        return Caller(identity.name, frozenset(), _pod_of(identity.user))
 
     async def _may_act_as(self, role: str, hashed: bytes, identity: _Identity) -> bool:
         return await self._permissions.recall(
@@ -113,6 +113,12 @@ class KubernetesCallers:
         question = {"apiVersion": version, "kind": kind, "spec": spec}
         status: Mapping[str, Any] = (await self._api.create(path, question)).get("status", {})
         return status
+
+
+def _pod_of(user: Mapping[str, Any]) -> BoundPod | None:
+    extra = user.get("extra", {})
+    named = [extra.get(f"authentication.kubernetes.io/pod-{key}", ()) for key in ("name", "uid")]
+    return BoundPod(*(values[0] for values in named)) if all(named) else None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lifecycle.ledger import LedgerEntry
 from registry_proxy.adapters.artifact_stores import EngineMissing, open_store
 from registry_proxy.adapters.ledger_database import LedgerDatabase, open_postgresql, open_sqlite
 from registry_proxy.adapters.mlflow import MlflowRuns
-from registry_proxy.adapters.open_door import OpenDoor, open_door
+from registry_proxy.adapters.open_door import OpenDoor, open_door, open_witness
 from registry_proxy.adapters.receivers_file import ReceiversFile
 from registry_proxy.adapters.sql_ledger import SqlLedger
 from registry_proxy.adapters.sql_outbox import SqlOutbox
@@ -48,7 +48,7 @@ from servicekit.callers import Callers, FileRefused
 from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
-from servicekit.signing import Signer, load_signer
+from servicekit.signing import Signer, Verifier, load_signer
 
 if TYPE_CHECKING:
     from registry_proxy.adapters.artifact_bucket import ArtifactBucket
@@ -145,8 +145,9 @@ def _open(
     store = _open_artifacts(settings)
     runs = open_runs(settings.mlflow_url, settings.mlflow_timeout_seconds)
     registry = Registry(ledger, trust.current, signer, clock, read_yaml)
+    own = Verifier({signer.key_id: signer.public_text})
     limit = settings.artifact_limit_bytes
-    admission = Admission(runs, store, store, versions, limit, read_yaml)
+    admission = Admission(runs, store, store, versions, limit, read_yaml, own)
     collector = Collector(store, store, versions, clock)
     keeper = _open_keeper(settings, cluster, ledger, clock)
     if keeper:
@@ -155,7 +156,8 @@ def _open(
     telling = _open_telling(settings.events_file, database, EventMetrics(metrics.registry), clock)
     if telling:
         observers.append(lambda _entries: telling.tellers.wake())
-    door = open_door(settings, ledger, DoorMetrics(metrics.registry), clock)
+    witness = open_witness(settings, signer, clock, cluster)
+    door = open_door(settings, ledger, DoorMetrics(metrics.registry), clock, witness)
     observers.append(lambda _entries: door.aliases.wake())
     opened = (registry, admission, collector, cluster, keeper, telling, door)
     return _Parts(lock, metrics, callers, database, ledger, *opened)

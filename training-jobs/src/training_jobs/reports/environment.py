@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from lifecycle.digests import sha256_digest
+from lifecycle.digests import canonical_json, sha256_digest
 
 
 def installed_requirements() -> str:
@@ -15,6 +15,19 @@ def installed_requirements() -> str:
         for distribution in importlib.metadata.distributions()
     }
     return "".join(f"{line}\n" for line in sorted(found))
+
+
+def environment_digest() -> str:
+    """Return the sha256 of the interpreter and every installed package with its version: what a run
+    can say of its surroundings where no image does. It is the run's own word.
+    """
+    described = {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "machine": platform.machine(),
+        "requirements": installed_requirements(),
+    }
+    return sha256_digest(canonical_json(described))
 
 
 def write_environment(directory: Path) -> dict[str, Any]:

@@ -7,12 +7,14 @@ says the same.
 from math import isfinite
 from typing import Any
 
+from lifecycle.training import TAG
 from registry_proxy.artifacts.manifests import ArtifactRefused, Manifest
 from registry_proxy.artifacts.ports import Run
 
 _AGREEING = ("dataset_version", "prompt_version", "commit")
 _DESCRIBING = ("language", "license", "owner")
-_VENDOR = "mlflow."
+_ELSEWHERE = ("mlflow.", TAG)
+"""Tags of the tracking server itself, and statements that are told of in a place of their own."""
 
 
 def refuse_disagreement(manifest: Manifest, run: Run) -> None:
@@ -43,7 +45,7 @@ def metadata_of(manifest: Manifest, run: Run) -> dict[str, Any]:
         "task": manifest.task,
         "labels": manifest.labels,
         "metrics": {name: value for name, value in run.metrics.items() if isfinite(value)},
-        "tags": {key: value for key, value in run.tags.items() if not key.startswith(_VENDOR)},
+        "tags": {key: value for key, value in run.tags.items() if not key.startswith(_ELSEWHERE)},
         **described,
     }
 

@@ -31,6 +31,8 @@ from registry_proxy.artifacts.ports import (
 )
 from registry_proxy.artifacts.prompts import ReadYaml, read_kept_prompt, refuse_other_prompt
 from registry_proxy.artifacts.reserve import reserved
+from registry_proxy.artifacts.training import lineage_of, training_of
+from servicekit.signing import Verifier
 
 _MANIFEST_LIMIT_BYTES = 1_048_576
 """A manifest names at most 64 files; one of this size is something else."""
@@ -48,7 +50,9 @@ class Registration:
 
 @dataclass(frozen=True)
 class Admission:
-    """The ports of a registration, and the most bytes that one artifact may have."""
+    """The ports of a registration, the most bytes that one artifact may have, and this service's
+    own key, by which it knows what it stated of a run.
+    """
 
     runs: Runs
     store: ArtifactStore
@@ -56,6 +60,7 @@ class Admission:
     versions: Versions
     limit_bytes: int
     read_yaml: ReadYaml
+    own: Verifier
 
     def register(self, asked: Registration) -> Recorded:
         """Admit and record. Raises ArtifactRefused (recorded), RunUnknown, RunsUnavailable,
@@ -73,7 +78,8 @@ class Admission:
             with self.store.receive() as intake:
                 self._copy(asked, manifest, intake)
                 intake.write(MANIFEST_NAME, [content])
-                metadata = {**metadata_of(manifest, run), **proven}
+                training = training_of(manifest, run, self.own)
+                metadata = {**metadata_of(manifest, run), **proven, "training": training}
                 return self._record(asked, metadata, manifest, intake)
         except ArtifactRefused as refused:
             self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
@@ -126,9 +132,8 @@ class Admission:
         told = {**metadata, "artifact_path": asked.artifact_path}
         with reserved(self.marks, manifest.digest):
             intake.commit(manifest.digest)
-            return self.versions.record(
-                asked.model, asked.actor, manifest.digest, manifest.lineage, told
-            )
+            lineage = lineage_of(manifest, metadata["training"])
+            return self.versions.record(asked.model, asked.actor, manifest.digest, lineage, told)
 
     def _read_manifest(self, run: Run, folder: str, listed: tuple[RunFile, ...]) -> bytes:
         if MANIFEST_NAME not in {file.path for file in listed}:

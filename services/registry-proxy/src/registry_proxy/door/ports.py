@@ -13,6 +13,10 @@ class StandingUnavailable(Exception):
     """The ledger cannot be read now; the text says why."""
 
 
+class PodsUnavailable(Exception):
+    """A pod cannot be looked at now; asking again later may help."""
+
+
 @dataclass(frozen=True)
 class StandingVersion:
     """A version that an alias is to name: its digest, and the run that it came from."""
@@ -79,4 +83,14 @@ class Mlflow(Protocol):
         self, method: str, call: str, members: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
         """Make a call of `2.0/mlflow`; None where there is no such object."""
+        ...
+
+
+class Pods(Protocol):
+    """The pods that tokens are bound to."""
+
+    async def find(self, name: str) -> Mapping[str, Any]:
+        """Return a pod's document; raises `pods.NotShown` where there is none to see, and
+        PodsUnavailable.
+        """
         ...

@@ -18,10 +18,12 @@ from registry_proxy.door.ports import (
     Forwarded,
     Mlflow,
     MlflowUnavailable,
+    PodsUnavailable,
     Standing,
     StandingUnavailable,
 )
 from registry_proxy.door.rules import Asked, DoorRefused, judge_write
+from registry_proxy.door.witness import Witness
 from servicekit.callers import Caller, Callers, caller_dependency
 from servicekit.problems import Problem, problem_page
 
@@ -34,6 +36,7 @@ _PLACES = (
     *("/model-versions/{rest:path}", "/v1/traces", "/gateway/{rest:path}", "/version", "/health"),
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_REDIRECTS = 300
 _OPEN = frozenset({"/health", "/version"})
 _SENT_ON = ("accept", "content-length", "content-type", "range", "user-agent")
 _HANDED_BACK = (
@@ -44,6 +47,7 @@ _HANDED_BACK = (
 _FAULTS: Mapping[type[Exception], tuple[int, str, str]] = {
     MlflowUnavailable: (502, "mlflow-unavailable", "MLflow unavailable"),
     StandingUnavailable: (503, "ledger-unavailable", "Ledger unavailable"),
+    PodsUnavailable: (503, "pods-unavailable", "Pods unavailable"),
     # Nobody reads this answer; without it the log would call it a fault of ours.
     ClientDisconnect: (400, "broken-off", "Broken off"),
 }
@@ -54,11 +58,14 @@ Count = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Door:
-    """MLflow behind it, the ledger that it guards, and who hears of a refusal."""
+    """MLflow behind it, the ledger that it guards, who hears of a refusal, and who states which
+    image made a version (None: nobody, outside of a cluster).
+    """
 
     mlflow: Mlflow
     standing: Standing
     count_refusal: Count
+    witness: Witness | None = None
 
 
 def door_routes(door: Door, callers: Callers) -> APIRouter:
@@ -75,7 +82,8 @@ def door_routes(door: Door, callers: Callers) -> APIRouter:
         headers = {k: request.headers[k] for k in _SENT_ON if k in request.headers}
         if isinstance(body, bytes):
             headers |= {"content-type": "application/json", "content-length": str(len(body))}
-        return await _answered(door, Forwarded(request.method, path, query, headers, body))
+        forwarded = Forwarded(request.method, path, query, headers, body)
+        return await _witnessed(door, caller, matched, forwarded)
 
     for place in _PLACES:
         router.add_api_route(place, pass_on, methods=list(_METHODS))
@@ -180,6 +188,17 @@ def _no_constant(name: str) -> None:
 def _malformed(text: str, status: int) -> DoorRefused:
     instead = "the form that MLflow's own client sends"
     return DoorRefused(status, "INVALID_PARAMETER_VALUE", text, instead)
+
+
+async def _witnessed(door: Door, caller: Caller, matched: Matched, request: Forwarded) -> Response:
+    """Send a call on; who hands a version's manifest in is stated before it is told of success."""
+    if door.witness is None:
+        return await _answered(door, request)
+    request, statement = await door.witness.look(caller, matched, request)
+    response = await _answered(door, request)
+    if statement and response.status_code < _REDIRECTS:
+        await door.witness.testify(statement, door.mlflow)
+    return response
 
 
 async def _answered(door: Door, request: Forwarded) -> Response:

@@ -9,6 +9,7 @@ from lifecycle.model_states import ModelState, VersionState
 from lifecycle.policies import Gate, GatePolicy
 from lifecycle.rollouts import Phase
 from lifecycle.stages import CANARY, Stage, move_name
+from lifecycle.training import weigh_image
 from lifecycle.transitions import with_waivers
 from lifecycle.verdicts import Outcome, Reason, Verdict, conclude
 from registry_proxy.ledger.judge import NoEvidence, judge
@@ -69,7 +70,7 @@ def verdict_on(
     verdict = judge(policy.guarding(move.name), heard)
     if policy.waivers_allowed:
         verdict = with_waivers(verdict, move.version.waivers, move.name, now)
-    return _with_approvals(policy, move, verdict)
+    return _with_approvals(policy, move, _with_image(policy, move, verdict))
 
 
 def next_move(state: ModelState, version: VersionState) -> str | None:
@@ -90,6 +91,14 @@ def next_move(state: ModelState, version: VersionState) -> str | None:
 def unguarded(move: str) -> Verdict:
     """Return the PASS of a step that no Gate guards."""
     return conclude([Reason("ledger", Outcome.PASS, f"no Gate guards {move}")])
+
+
+def _with_image(policy: GatePolicy, move: Move, verdict: Verdict) -> Verdict:
+    """Add what is known of the training image, where the policy lists some; it is not waived."""
+    if not policy.training_images:
+        return verdict
+    training = move.version.metadata.get("training", {})
+    return conclude([*verdict.reasons, weigh_image(policy.training_images, training)])
 
 
 def _with_approvals(policy: GatePolicy, move: Move, verdict: Verdict) -> Verdict:
