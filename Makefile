@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 PYPROJECTS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml) training-jobs/pyproject.toml cli/pyproject.toml
 MEMBERS := $(patsubst %/pyproject.toml,%,$(PYPROJECTS))
 SETUP_DONE := $(VENV)/.isogloss-setup-done
-SCORER_SOURCES := libs/textmodels/hatch_build.py $(wildcard libs/textmodels/native/*)
+NATIVE := libs/textmodels services/inference
+NATIVE_SOURCES := libs/textmodels/hatch_build.py $(wildcard $(addsuffix /native/*,$(NATIVE)))
 
 .PHONY: help setup demo test test-system lint-manifests render fuzz bench-scorer bench-rollouts bench-serving lint types check lock lock-peers clean
 
@@ -19,7 +20,7 @@ help: ## print these targets
 
 setup: $(SETUP_DONE) ## create .venv with everything pinned by hash (skipped while nothing changed)
 
-$(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS) $(SCORER_SOURCES)
+$(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS) $(NATIVE_SOURCES)
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "$(PYTHON) is not Python 3.11: name one with PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot create $(VENV): install its venv module (Debian: apt-get install python3.11-venv), or free some disk" >&2; exit 1; }
@@ -27,7 +28,7 @@ $(SETUP_DONE): requirements-setup.txt requirements-dev.txt $(PYPROJECTS) $(SCORE
 	@echo "installing what requirements-dev.txt pins into $(VENV)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt || { echo "uv could not install requirements-dev.txt: is a package index reachable from here, and is there disk left?" >&2; exit 1; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
-	@$(BIN)/python libs/textmodels/hatch_build.py
+	@$(BIN)/python libs/textmodels/hatch_build.py $(NATIVE)
 	@touch $(SETUP_DONE)
 
 demo: setup ## from labelled reviews to a rollback, on this machine (ARGS=--down stops it)
@@ -51,8 +52,8 @@ render: setup ## write what is made from charts and code: schemas, tables of val
 chaos: setup ## the rollout-controller killed between any two of its deeds, and each neighbour away in each Phase
 	@ISOGLOSS_CHAOS=yes $(BIN)/python -m pytest tests/chaos $(ARGS)
 
-fuzz: setup ## the C scorer under sanitizers, on random models and texts (ARGS="--examples 100000")
-	@$(BIN)/python libs/textmodels/tests/fuzz_scorer.py $(ARGS)
+fuzz: setup ## what is written in C under sanitizers, on random models, texts and packets (ARGS="--examples 100000")
+	@for member in $(NATIVE); do $(BIN)/python scripts/sanitize.py $$member $(ARGS); done
 
 .PHONY: fuzz-api
 fuzz-api: setup ## the services' OpenAPI documents, asked of the services with many odd requests (EXAMPLES=300)

@@ -1,9 +1,10 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Compiles what is written in C, each extension beside the modules that use it.
+"""Compiles what a member has written in C, each extension beside the modules that use it.
 
-Hatchling calls it for every wheel, editable ones included; `make setup` runs it as a script,
-because an installer keeps what a build prints to itself. Without a C compiler one line says so,
-and the twins in Python are used: they give the same numbers in 5 to 40 times the time.
+A member names its sources and modules in its pyproject.toml, under this hook. Hatchling calls it
+for every wheel, editable ones included; `make setup` runs it as a script, because an installer
+keeps what a build prints to itself. Without a C compiler one line says so, and what is written in
+Python is used: it gives the same in more time.
 """
 
 import shlex
@@ -11,24 +12,25 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-HERE = Path(__file__).resolve().parent
-EXTENSIONS = {
-    HERE / "native" / f"{source}.c": HERE / f"src/textmodels/{module}"
-    for source, module in {
-        "measures": "_measures",
-        "network": "families/keras_embedding/_network",
-        "scorer": "families/tfidf_linear/_scorer",
-    }.items()
-}
-"""Source and module; the module's file has also `SUFFIX`."""
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 # No contraction: a fused multiply-add rounds once where the twin in Python rounds twice.
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra")
+
+
+def read_extensions(member: Path) -> dict[Path, Path]:
+    """Return each source of a member, and the file its extension is written to."""
+    hook = _hook_of(member)
+    return {
+        member / source: (member / module).with_name(Path(module).name + SUFFIX)
+        for source, module in hook["extensions"].items()
+    }
 
 
 def compile_extension(source: Path, library: Path, *flags: str) -> None:
@@ -43,22 +45,22 @@ def compile_extension(source: Path, library: Path, *flags: str) -> None:
     partial.rename(library)  # a process that has the old one open keeps it whole
 
 
-def compile_if_possible() -> list[Path]:
+def compile_if_possible(member: Path) -> list[Path]:
     """Compile all, or say in one line on stderr why there will be none; return those there are."""
-    libraries = [module.with_name(module.name + SUFFIX) for module in EXTENSIONS.values()]
+    extensions = read_extensions(member)
     try:
-        for source, library in zip(EXTENSIONS, libraries, strict=True):
+        for source, library in extensions.items():
             compile_extension(source, library)
     except (OSError, subprocess.CalledProcessError) as error:
-        for library in libraries:
+        for library in extensions.values():
             library.unlink(missing_ok=True)
         reason = str(getattr(error, "stderr", None) or error).strip().splitlines()[0]
         sys.stderr.write(
-            "textmodels: nothing is compiled, so tfidf_linear scores about 40 times slower "
+            f"{member.name}: nothing is compiled, so {_hook_of(member)['without']} "
             f"(a C compiler and Python's headers are needed): {reason}\n"
         )
         return []
-    return libraries
+    return list(extensions.values())
 
 
 class ExtensionsHook(BuildHookInterface[Any]):
@@ -66,12 +68,19 @@ class ExtensionsHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile before the files of the wheel are gathered."""
-        libraries = compile_if_possible() if self.target_name == "wheel" else []
+        libraries = compile_if_possible(Path(self.root)) if self.target_name == "wheel" else []
         if libraries and version != "editable":
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
             build_data["artifacts"] += [f"*{library.name}" for library in libraries]
 
 
+def _hook_of(member: Path) -> Mapping[str, Any]:
+    project = tomllib.loads((member / "pyproject.toml").read_text())
+    hook: Mapping[str, Any] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]
+    return hook["custom"]  # type: ignore[no-any-return]
+
+
 if __name__ == "__main__":
-    compile_if_possible()
+    for folder in sys.argv[1:]:
+        compile_if_possible(Path(folder).resolve())

@@ -42,8 +42,8 @@ members() { # FOLDER...
   for folder in "$@"; do
     (cd "$folder" && $tools/bin/hatchling build --target wheel --directory /opt/wheels)
   done
-  if compgen -G "/opt/wheels/isogloss_textmodels-*-any.whl"; then
-    echo "textmodels was built without its compiled scorer; the reason stands above" >&2
+  if compgen -G "/opt/wheels/isogloss_textmodels-*-any.whl" || compgen -G "/opt/wheels/isogloss_inference-*-any.whl"; then
+    echo "this was built without what it has in C; the reason stands above" >&2
     exit 1
   fi
   $tools/bin/uv pip install --quiet --no-deps --no-index --prefix $members /opt/wheels/*.whl

@@ -1,23 +1,13 @@
-/* textmodels._measures.Measurer: what text_measures.py and languages.py say of a text, in one pass.
+/* textmodels._measures.Measurer: what text_measures.py says of a text; languages.h guesses its language.
  *
- * The lists of function words and the names of the languages are those of languages.py. */
+ * A text in ASCII, as most are, is read once. */
 
-#include "arrays.h"
-
-#define LANGUAGES 16            /* at most: a bit each */
-#define SAMPLE_CHARACTERS 1000  /* as in languages.py, with the next */
-#define SAMPLE_TOKENS 150
-
-/* In the order of languages.py, where the first of equals wins. */
-enum { CYRILLIC, ARABIC, CJK, GREEK, HEBREW, DEVANAGARI, THAI, SCRIPTS };
+#include "languages.h"
 
 typedef struct {
     PyObject_HEAD
-    WordTable words;
-    uint16_t *masks; /* [words] the languages that have the word */
-    uint8_t *spelling;
+    Lists lists;
     PyObject *names; /* the languages, then the scripts, then the unknown */
-    int languages;
 } Measurer;
 
 static PyObject *lower_method; /* str.lower */
@@ -25,6 +15,7 @@ static PyObject *lower_method; /* str.lower */
 enum { VISIBLE = 1, LETTER = 2 };
 
 static uint8_t ascii_class[128];
+static uint8_t ascii_lower[128];
 
 static inline int class_of(Py_UCS4 c)
 {
@@ -33,116 +24,105 @@ static inline int class_of(Py_UCS4 c)
     return (Py_UNICODE_ISSPACE(c) ? 0 : VISIBLE) | (Py_UNICODE_ISALPHA(c) ? LETTER : 0);
 }
 
-static void fill_ascii_class(void)
+static void fill_ascii(void)
 {
-    for (int c = 0; c < 128; c++)
+    for (int c = 0; c < 128; c++) {
         ascii_class[c] = (Py_ISSPACE(c) || (c >= 0x1c && c <= 0x1f) ? 0 : VISIBLE) |
                          (Py_ISALPHA(c) ? LETTER : 0);
-}
-
-static int script_of(Py_UCS4 c)
-{
-    if (c < 0x370)
-        return SCRIPTS;
-    if (c <= 0x3ff)
-        return GREEK;
-    if (c <= 0x52f)
-        return CYRILLIC;
-    if (c >= 0x590 && c <= 0x5ff)
-        return HEBREW;
-    if ((c >= 0x600 && c <= 0x6ff) || (c >= 0x750 && c <= 0x77f) || (c >= 0x8a0 && c <= 0x8ff))
-        return ARABIC;
-    if (c >= 0x900 && c <= 0x97f)
-        return DEVANAGARI;
-    if (c >= 0xe00 && c <= 0xe7f)
-        return THAI;
-    if ((c >= 0x3040 && c <= 0x30ff) || (c >= 0x3400 && c <= 0x4dbf) ||
-        (c >= 0x4e00 && c <= 0x9fff) || (c >= 0xac00 && c <= 0xd7af))
-        return CJK;
-    return SCRIPTS;
-}
-
-static inline int is_latin(Py_UCS4 c)
-{
-    return c < 128 ? ascii_class[c] & LETTER : c >= 0xc0 && c <= 0x24f;
-}
-
-/* Returns the script that has more letters in the sample than Latin has, else SCRIPTS. */
-static int foreign_script(PyObject *sample)
-{
-    Py_ssize_t counts[SCRIPTS + 1] = {0}, latin = 0;
-    int kind = (int)PyUnicode_KIND(sample), most = 0;
-    for (Py_ssize_t at = 0; at < PyUnicode_GET_LENGTH(sample); at++) {
-        Py_UCS4 letter = PyUnicode_READ(kind, PyUnicode_DATA(sample), at);
-        counts[script_of(letter)]++;
-        latin += is_latin(letter) != 0;
+        ascii_lower[c] = (uint8_t)Py_TOLOWER(c);
     }
-    for (int script = 1; script < SCRIPTS; script++) {
-        if (counts[script] > counts[most])
-            most = script;
-    }
-    return counts[most] > latin ? most : SCRIPTS;
 }
 
-/* Reads the next piece between white space from `at` on; returns its bytes, 0 at the end. */
-static inline size_t read_piece(const Measurer *self, PyObject *text, Py_ssize_t size,
-                                Py_ssize_t *at)
+typedef struct {
+    Py_ssize_t words;
+    Py_ssize_t visible;
+    Py_ssize_t letters;
+    int before; /* the class of the character before the next */
+} Counted;
+
+static inline void count_class(Counted *counted, int class)
 {
-    int kind = (int)PyUnicode_KIND(text);
-    const void *characters = PyUnicode_DATA(text);
-    size_t bytes = 0;
-    while (*at < size && !(class_of(PyUnicode_READ(kind, characters, *at)) & VISIBLE))
-        ++*at;
-    for (; *at < size; ++*at) {
-        Py_UCS4 letter = PyUnicode_READ(kind, characters, *at);
-        if (!(class_of(letter) & VISIBLE))
-            break;
-        if (bytes <= self->words.longest) /* the spelling has room for one character more */
-            bytes += encode_utf8(letter < 128 ? (Py_UCS4)Py_TOLOWER(letter) : letter,
-                                 self->spelling + bytes);
-    }
-    return bytes;
+    counted->words += class & ~counted->before & VISIBLE;
+    counted->visible += class & VISIBLE;
+    counted->letters += class >> 1;
+    counted->before = class;
 }
 
-/* Returns the language that has most of the sample's words, unless several have. Beyond ASCII the
- * sample is in lower case. */
-static int language_of(const Measurer *self, PyObject *sample, Py_ssize_t size)
+/* Counts a text in ASCII, and returns its language, or -1: what stands in the sample is read as it
+ * is counted. */
+static int measure_ascii(const Lists *lists, const uint8_t *text, Py_ssize_t size, Counted *counted)
 {
-    int counts[LANGUAGES] = {0}, most = 0, equals = 0;
-    Py_ssize_t at = 0;
-    for (int tokens = 0; tokens < SAMPLE_TOKENS; tokens++) {
-        size_t bytes = read_piece(self, sample, size, &at);
-        if (bytes == 0)
-            break;
-        int32_t word = find_word(&self->words, self->spelling, bytes);
-        for (int language = 0; word != ABSENT && language < self->languages; language++)
-            counts[language] += self->masks[word] >> language & 1;
+    Py_ssize_t sample = size < SAMPLE_CHARACTERS ? size : SAMPLE_CHARACTERS, at = 0;
+    Counts counts = {{0, 0}};
+    int pieces = 0;
+    while (at < sample) {
+        Piece piece = {0, 0};
+        for (; at < sample; at++) {
+            int class = ascii_class[text[at]];
+            count_class(counted, class);
+            if (!(class & VISIBLE))
+                break;
+            add_byte(&piece, ascii_lower[text[at]]);
+        }
+        at += at < sample; /* the white space that was counted */
+        if (piece.size > 0 && pieces++ < SAMPLE_TOKENS)
+            count_piece(lists, &piece, &counts);
     }
-    for (int language = 1; language < self->languages; language++) {
-        equals = counts[language] == counts[most] ? 1 : counts[language] > counts[most] ? 0 : equals;
-        most = counts[language] > counts[most] ? language : most;
-    }
-    return equals ? self->languages + SCRIPTS : most;
+    for (; at < size; at++)
+        count_class(counted, ascii_class[text[at]]);
+    return most_counted(lists, &counts);
 }
 
-/* Returns the position of the language's, or script's, name; -1 when memory runs out. */
-static int guess_language(const Measurer *self, PyObject *text)
+/* Returns the language of a sample in lower case, or -1. */
+static int language_of(const Lists *lists, PyObject *sample)
 {
-    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
-    if (PyUnicode_IS_ASCII(text))
-        return language_of(self, text, size < SAMPLE_CHARACTERS ? size : SAMPLE_CHARACTERS);
+    int kind = (int)PyUnicode_KIND(sample);
+    const void *characters = PyUnicode_DATA(sample);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(sample), at = 0;
+    Counts counts = {{0, 0}};
+    for (int pieces = 0; pieces < SAMPLE_TOKENS && at < size; at++) {
+        Piece piece = {0, 0};
+        for (; at < size; at++) {
+            Py_UCS4 letter = PyUnicode_READ(kind, characters, at);
+            uint8_t bytes[4];
+            if (!(class_of(letter) & VISIBLE))
+                break;
+            size_t count = encode_utf8(letter, bytes);
+            for (size_t byte = 0; byte < count; byte++)
+                add_byte(&piece, bytes[byte]);
+        }
+        if (piece.size > 0) {
+            count_piece(lists, &piece, &counts);
+            pieces++;
+        }
+    }
+    return most_counted(lists, &counts);
+}
+
+/* Returns the position of the name of the language, or script, of a text; -2 when memory runs out. */
+static int guess_wide(const Lists *lists, PyObject *text)
+{
     PyObject *sample = PyUnicode_Substring(text, 0, SAMPLE_CHARACTERS);
-    int script = sample == NULL ? SCRIPTS : foreign_script(sample), guess = -1;
+    int script = sample == NULL ? SCRIPTS : foreign_script(sample), guess = -2;
     if (script != SCRIPTS) {
-        guess = self->languages + script;
+        guess = lists->languages + script;
     } else if (sample != NULL) {
         PyObject *lower = PyObject_CallOneArg(lower_method, sample);
         if (lower != NULL)
-            guess = language_of(self, lower, PyUnicode_GET_LENGTH(lower));
+            guess = language_of(lists, lower);
         Py_XDECREF(lower);
     }
     Py_XDECREF(sample);
     return guess;
+}
+
+static int measure_wide(const Lists *lists, PyObject *text, Counted *counted)
+{
+    int kind = (int)PyUnicode_KIND(text);
+    const void *characters = PyUnicode_DATA(text);
+    for (Py_ssize_t at = 0; at < PyUnicode_GET_LENGTH(text); at++)
+        count_class(counted, class_of(PyUnicode_READ(kind, characters, at)));
+    return guess_wide(lists, text);
 }
 
 PyDoc_STRVAR(measure_doc,
@@ -155,28 +135,22 @@ static PyObject *Measurer_measure(Measurer *self, PyObject *text)
         return PyErr_Format(PyExc_TypeError, "a text is a %s, not a str", Py_TYPE(text)->tp_name);
     if (PyUnicode_READY(text) < 0)
         return NULL;
-    Py_ssize_t size = PyUnicode_GET_LENGTH(text), words = 0, visible = 0, letters = 0;
-    int kind = (int)PyUnicode_KIND(text), before = 0;
-    const void *characters = PyUnicode_DATA(text);
-    for (Py_ssize_t at = 0; at < size; at++) {
-        int class = class_of(PyUnicode_READ(kind, characters, at));
-        words += class & ~before & VISIBLE;
-        visible += class & VISIBLE;
-        letters += class >> 1;
-        before = class;
-    }
-    double share = visible == 0 ? 0 : 1 - (double)letters / (double)visible;
-    int name = guess_language(self, text);
-    return name < 0 ? NULL : Py_BuildValue("nndO", size, words, share,
-                                           PyTuple_GET_ITEM(self->names, name));
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    Counted counted = {0, 0, 0, 0};
+    int name = PyUnicode_IS_ASCII(text)
+                   ? measure_ascii(&self->lists, PyUnicode_1BYTE_DATA(text), size, &counted)
+                   : measure_wide(&self->lists, text, &counted);
+    if (name == -2)
+        return NULL;
+    if (name == -1)
+        name = self->lists.languages + SCRIPTS;
+    double share = counted.visible == 0 ? 0 : 1 - (double)counted.letters / (double)counted.visible;
+    return Py_BuildValue("nndO", size, counted.words, share, PyTuple_GET_ITEM(self->names, name));
 }
 
 static void Measurer_dealloc(Measurer *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    free_table(&self->words);
-    PyMem_RawFree(self->masks);
-    PyMem_RawFree(self->spelling);
     Py_XDECREF(self->names);
     type->tp_free(self);
     Py_DECREF(type);
@@ -184,16 +158,15 @@ static void Measurer_dealloc(Measurer *self)
 
 static int load_measurer(Measurer *self, PyObject *lists)
 {
-    uint32_t masks;
-    if (load_words(&self->words, lists) < 0 ||
-        (self->masks = copy_array(lists, "masks", 2, &masks)) == NULL ||
+    if (load_lists(&self->lists, lists) < 0 ||
         (self->names = PyObject_GetAttrString(lists, "names")) == NULL)
         return -1;
-    self->languages = PyTuple_Check(self->names) ? (int)PyTuple_GET_SIZE(self->names) - SCRIPTS - 1 : 0;
-    if (self->languages < 1 || self->languages > LANGUAGES || masks != self->words.count)
-        return refuse("masks must have one item a word, names one to 16 languages, 7 scripts, 1 more");
-    self->spelling = PyMem_RawCalloc(self->words.longest + 8, 1);
-    return self->spelling == NULL ? (PyErr_NoMemory(), -1) : 0;
+    Py_ssize_t languages =
+        PyTuple_Check(self->names) ? PyTuple_GET_SIZE(self->names) - SCRIPTS - 1 : 0;
+    if (languages < 1 || languages > LANGUAGES)
+        return refuse("names must be of one to 16 languages, 7 scripts, 1 more");
+    self->lists.languages = (int)languages;
+    return 0;
 }
 
 static PyObject *Measurer_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
@@ -232,7 +205,7 @@ static struct PyModuleDef module_definition = {
 
 PyMODINIT_FUNC PyInit__measures(void)
 {
-    fill_ascii_class();
+    fill_ascii();
     lower_method = PyObject_GetAttrString((PyObject *)&PyUnicode_Type, "lower");
     PyObject *module = lower_method == NULL ? NULL : PyModule_Create(&module_definition);
     PyObject *type = module == NULL ? NULL : PyType_FromSpec(&measurer_spec);

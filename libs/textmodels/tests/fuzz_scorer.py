@@ -1,16 +1,14 @@
 """Feeds what is written in C random models, broken ones too, and random texts, under sanitizers.
 
-It compiles the extensions once more with the address and undefined-behaviour sanitizers and runs
-itself under them: every answer must be that of the twin in Python (the network's but for rounding),
-and no byte outside an array may be touched. `make fuzz` runs it for longer than the tests do.
+`scripts/sanitize.py` compiles the extensions once more with the address and undefined-behaviour
+sanitizers and runs this file on them: every answer must be that of the twin in Python (but for
+rounding, the network's), and no byte outside an array may be touched. `make fuzz` runs it for
+longer than the tests do.
 """
 
 import argparse
 import importlib.util
-import os
-import subprocess
 import sys
-import tempfile
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 
@@ -26,9 +24,6 @@ from textmodels.languages import FunctionWords
 from textmodels.predictions import Predictions
 from textmodels.scorers import Columns
 from textmodels.text_measures import measure_in_python
-
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover", "-g", "-O1", "-Werror")
-BUILD = Path(__file__).resolve().parents[1] / "hatch_build.py"
 
 WORDS = st.from_regex(r"\A\w{2,9}\Z").map(str.lower).filter(lambda word: " " not in word)
 TEXTS = st.lists(st.text(max_size=60), max_size=8)
@@ -175,35 +170,12 @@ def fuzz(directory, examples):
     measures_are_those_of_the_twin()
 
 
-def fuzz_under_sanitizers(examples):
-    """Compile, and run this file in a process that has the sanitizer's runtime in it."""
-    spec = importlib.util.spec_from_file_location("hatch_build", BUILD)
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    with tempfile.TemporaryDirectory() as directory:
-        for source, module in build.EXTENSIONS.items():
-            library = Path(directory) / f"{module.name}{build.SUFFIX}"
-            build.compile_extension(source, library, *SANITIZERS)
-        named = ["gcc", "-print-file-name=libasan.so"]
-        runtime = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": runtime,
-            "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself frees little at its end
-            "PYTHONMALLOC": "malloc",  # else texts lie where the sanitizer cannot tell them apart
-        }
-        command = [sys.executable, __file__, "--libraries", directory, "--examples", str(examples)]
-        return subprocess.run(command, env=environment, check=False).returncode
-
-
 def main():
-    """Fuzz the sanitized extensions, which the outer process makes and the inner one loads."""
+    """Fuzz the sanitized extensions that `scripts/sanitize.py` has made."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=20_000, help="of each of four properties")
-    parser.add_argument("--libraries", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--libraries", type=Path, required=True)
     chosen = parser.parse_args()
-    if chosen.libraries is None:
-        sys.exit(fuzz_under_sanitizers(chosen.examples))
     fuzz(chosen.libraries, chosen.examples)
     sys.stdout.write(f"{chosen.examples} models and as many broken ones: nothing found\n")
 

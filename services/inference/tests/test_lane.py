@@ -13,8 +13,10 @@ from prometheus_client import generate_latest
 
 from inference.envelope import Envelope
 from inference.lane import Lane
+from inference.lane_protocol import lane_protocol
 from inference.load import LoadedVersion
 from inference.metrics import Metrics
+from inference.plain import RECOGNISERS, Blind
 from inference.ports import Clock
 from inference.predict import Desk, Serving
 from inference.reception import Reception
@@ -53,7 +55,7 @@ class Inline:
 class Server:
     """One listener as in production, with the fast lane or with the app alone."""
 
-    def __init__(self, artifact, *, fast):
+    def __init__(self, artifact, *, fast, recogniser=RECOGNISERS[0]):
         self.settings = InferenceSettings(
             model="sentiment",
             artifact=str(artifact),
@@ -73,8 +75,8 @@ class Server:
         reception = Reception(desk, self.metrics, self.settings)
         install_prediction_routes(api, reception, self.settings)
         app = Envelope(api, manifest.digest, lambda: MINTED)
-        lane = Lane(desk, self.settings, self.health, lambda: MINTED)
-        http = lane.protocol() if fast else "httptools"
+        lane = Lane(desk, self.settings, self.health, lambda: MINTED, recogniser)
+        http = lane_protocol(lane) if fast else "httptools"
         self._config = _config(Listener(app, "127.0.0.1", 0, http=http), self.health, 5)
 
     def report(self, event):
@@ -287,6 +289,19 @@ CORPUS = {
     "the app's, then the lane's": (chunked(b'{"text": "good"}') + GOOD + GOOD, 3),
     "the lane's, then the app's": (GOOD + request(b"", "/nowhere", "GET") + GOOD, 3),
     "behind a last one": (request({"text": "good"}, connection="close") + GOOD * 2, 1),
+    "keep-alive, it says": (request({"text": "good"}, connection="Keep-Alive") * 2, 2),
+    "the same length twice": (GOOD.replace(b"host", b"content-length: 23\r\nhost"), 1),
+    "a folded header": (GOOD.replace(b"inference\r\n", b"inference\r\n more\r\n"), 1),
+    "a space before a colon": (GOOD.replace(b"content-length:", b"content-length :"), 1),
+    "no space behind a colon": (GOOD.replace(b"host: ", b"host:"), 1),
+    "lines that end in a line feed": (GOOD.replace(b"\r\n", b"\n"), 1),
+    "an empty header": (GOOD.replace(b"inference", b""), 1),
+    "a header that ends in a space": (GOOD.replace(b"inference", b"inference "), 1),
+    "a null in a header": (GOOD.replace(b"inference", b"in\x00ference"), 1),
+    "a header beyond ascii": (GOOD.replace(b"inference", "schön".encode()), 1),
+    "a name beyond ascii": (GOOD.replace(b"host", "h\u00f6st".encode()), 1),
+    "a line behind the length": (b"\r\n" + GOOD, 1),
+    "a fault between two": (GOOD + request(b"{") + GOOD, 3),
     "the app's behind a last one": (
         request({"text": "good"}, connection="close") + chunked(b'{"text": "good"}'),
         1,
@@ -294,11 +309,11 @@ CORPUS = {
 }
 
 
-def on_both(artifact, acts):
+def on_both(artifact, acts, recogniser=RECOGNISERS[0]):
     """Let `acts` play on a server with each lane; return both servers and what was returned."""
 
     async def run(*, fast):
-        async with Server(artifact, fast=fast) as server:
+        async with Server(artifact, fast=fast, recogniser=recogniser) as server:
             said = await acts(server)
             await server.settled()
             return server, said
@@ -319,15 +334,17 @@ def cut(sent, pieces):
     return [sent[at : at + size] for at in range(0, len(sent), size)]
 
 
-@pytest.mark.parametrize("pieces", [1, 2, 5])
-def test_both_lanes_answer_count_and_report_the_same(artifact, pieces):
+@pytest.mark.parametrize(
+    ("pieces", "recogniser"), [(1, RECOGNISERS[0]), (1, Blind), (2, RECOGNISERS[0]), (5, Blind)]
+)
+def test_both_lanes_answer_count_and_report_the_same(artifact, pieces, recogniser):
     async def acts(server):
         return {
             name: complete(await server.speak(*cut(sent, pieces), answers=answers))
             for name, (sent, answers) in CORPUS.items()
         }
 
-    lanes = on_both(artifact, acts)
+    lanes = on_both(artifact, acts, recogniser)
 
     require_same(lanes)
     said = lanes[0][1]
@@ -366,6 +383,51 @@ def test_a_connection_is_kept_for_the_next_request(artifact):
         return said
 
     require_same(on_both(artifact, acts))
+
+
+def test_what_comes_after_an_upgrade_is_answered_the_same(artifact):
+    async def acts(server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        said = b""
+        for sent in (request(b"", "/nowhere", connection="upgrade", upgrade="h2c"), GOOD):
+            writer.write(sent)
+            said += await reader.read(65_536)
+        writer.close()
+        return complete(said)
+
+    require_same(on_both(artifact, acts))
+
+
+def test_a_request_and_a_half_in_a_packet_are_answered_the_same(artifact):
+    async def acts(server):
+        return [
+            complete(await server.speak(GOOD + GOOD[:cut], GOOD[cut:], answers=2))
+            for cut in (1, 20, len(GOOD) - 1)
+        ]
+
+    require_same(on_both(artifact, acts))
+
+
+def test_a_connection_of_plain_requests_ends_only_when_none_came_for_long(artifact):
+    async def acts(server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(GOOD)
+        assert await reader.read(65_536)
+        (connection,) = server.connections
+        first = connection.timeout_keep_alive_task
+        connection.timeout_keep_alive_handler()  # as if the first request's time were up
+        again = connection.timeout_keep_alive_task
+        kept = not connection.transport.is_closing() and again.when() >= first.when()
+        connection.timeout_keep_alive = 0
+        connection.timeout_keep_alive_handler()
+        writer.close()
+        again.cancel()
+        return kept, connection.transport.is_closing()
+
+    (_, (kept, ended)), _ = on_both(artifact, acts)
+
+    assert kept
+    assert ended
 
 
 def test_a_body_that_ends_early_is_not_answered_and_counts_once(artifact):

@@ -25,6 +25,7 @@ from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
 from inference.events import BatchWriter
 from inference.lane import Lane
+from inference.lane_protocol import lane_protocol
 from inference.load import LoadedVersion, load_when_available
 from inference.metrics import Metrics
 from inference.oip_grpc import GrpcMissing
@@ -81,7 +82,7 @@ def run(settings: InferenceSettings) -> None:
     inference = compose(settings)
     host = settings.host
     limits = connection_limits(settings)
-    lane = bounded(inference.lane.protocol(), limits)
+    lane = bounded(lane_protocol(inference.lane), limits)
     few = bounded(HttpToolsProtocol, replace(limits, connections=PAGES_CONNECTIONS))
     listeners = [
         Listener(inference.public, host, settings.port, PORT, lane),

@@ -77,10 +77,10 @@ class _Watch:
         self._open.discard(connection)
 
     def _make_room(self) -> bool:
-        idle = [(each.idle_until, each) for each in self._open if each.idle_until is not None]
+        idle = [each for each in self._open if each.idle]
         if not idle:
             return False
-        _, longest = min(idle, key=lambda pair: pair[0])
+        longest = min(idle, key=lambda connection: connection.heard)
         longest.transport.close()
         self._open.discard(longest)
         return True
@@ -110,11 +110,13 @@ class _BoundedProtocol(HttpToolsProtocol):
     """Since when so many bytes of answers wait for the caller to take some."""
     _refusal: _Refusal | None = None
 
+    heard = 0.0
+    """When something came last."""
+
     @property
-    def idle_until(self) -> float | None:
-        """When uvicorn would close this connection that waits for a request; None: it does not."""
-        idle = self._stage is _Stage.BETWEEN and self.timeout_keep_alive_task is not None
-        return self.timeout_keep_alive_task.when() if idle else None  # type: ignore[union-attr]
+    def idle(self) -> bool:
+        """Whether this connection was answered, and waits for its next request."""
+        return self._stage is _Stage.BETWEEN and self.timeout_keep_alive_task is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -128,6 +130,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self.heard = self.loop.time()
         self._read = len(data)
         self._large = self._held + self._read > self.watch.limits.head_bytes
         super().data_received(data)
@@ -187,6 +190,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         limits = self.watch.limits
         self._held += self._read
         self.watch.held += self._read
+        self._read = 0  # a lane that took the packet's first part may have counted the rest
         if self._stage is _Stage.HEAD and self._held > limits.head_bytes:
             self._end(_HEAD_TOO_LARGE)
         elif self._held > 2 * limits.body_bytes + limits.head_bytes:  # chunks have heads, too

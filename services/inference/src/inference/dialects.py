@@ -87,6 +87,8 @@ class Reader:
         self._most = settings.texts_limit
         self._longest = settings.text_limit_characters
         self._slices = settings.slices
+        self.takes_slices = bool(settings.slices)
+        """Whether `slices` ever returns any."""
 
     def read(self, body: Any, dialect: Dialect) -> TextRequest:
         """Return what a body asks; raises Problem when it is not understood or over a limit."""
@@ -109,8 +111,6 @@ class Reader:
 
     def slices(self, named: Callable[[str], object]) -> dict[str, str]:
         """Return the slices that are taken from the caller, of those it gives by name."""
-        if not self._slices:
-            return {}
         given = {key: named(key) for key in self._slices}
         return {key: value for key, value in given.items() if _is_slice_value(value)}
 

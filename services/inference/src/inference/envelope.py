@@ -18,19 +18,20 @@ SLICE_HEADER = "x-slice-"
 REQUEST_ID = b"x-request-id"
 CLIENT_REQUEST_ID = b"x-client-request-id"
 # Ids are echoed, kept and joined on: nothing long, nothing that needs escaping.
-_PLAIN_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_is_plain_id = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 
 
-def name_request(headers: Mapping[bytes, bytes], new_id: Callable[[], str]) -> dict[bytes, bytes]:
-    """Return the headers that name a request on its answer; the request id is always there."""
-    ids = {}
-    for name in (REQUEST_ID, CLIENT_REQUEST_ID):
-        given = headers.get(name)
-        if given is not None and _PLAIN_ID.fullmatch(given) is not None:
-            ids[name] = given
-        elif name is REQUEST_ID:
-            ids[name] = new_id().encode()
-    return ids
+def name_request(
+    headers: Mapping[bytes, bytes], new_id: Callable[[], str]
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers that name a request on its answer; the request id is always the first."""
+    given, callers = headers.get(REQUEST_ID), headers.get(CLIENT_REQUEST_ID)
+    if given is None or not _is_plain_id(given):
+        given = new_id().encode()
+    names = [(REQUEST_ID, given)]
+    if callers is not None and _is_plain_id(callers):
+        names.append((CLIENT_REQUEST_ID, callers))
+    return names
 
 
 class Envelope:
@@ -46,9 +47,9 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        ids = name_request(dict(scope["headers"]), self._new_id)
-        headers = [self._version, *ids.items()]
-        scope["state"] = scope.get("state", {}) | {"request_id": ids[REQUEST_ID].decode()}
+        names = name_request(dict(scope["headers"]), self._new_id)
+        headers = [self._version, *names]
+        scope["state"] = scope.get("state", {}) | {"request_id": names[0][1].decode()}
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,19 +1,19 @@
-"""The fast lane: predictions answered inside uvicorn's HTTP protocol, on the event loop.
+"""The fast lane: predictions answered on the event loop, where the predictor is `inline`.
 
-It takes a plain request to a predictor that is `inline`, and only an answer of 200 is written
-here. Whatever is unlike that, every error included, goes to the app as if nothing had been
-here, so the app alone knows what to say; the conformance suite compares the two byte by byte.
-These are uvicorn's internals: its version is pinned.
+Only answers of 200 are made here. Whatever is unlike that, every error included, goes to the app
+as if nothing had been here, so the app alone knows what to say; the conformance suite compares the
+two byte by byte. How requests reach the lane is `lane_protocol`'s to say.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
 
-from inference.dialects import NOT_PLAIN_JSON, PREDICT, V1, V2, Reader
-from inference.envelope import REQUEST_ID, SLICE_HEADER, name_request
+from inference.dialects import PREDICT, V1, V2, Dialect, Reader
+from inference.envelope import CLIENT_REQUEST_ID, REQUEST_ID, SLICE_HEADER, name_request
+from inference.plain import NEEDS_THE_APP, RECOGNISERS, Plain, Recogniser
 from inference.predict import Desk, Exchange
 from inference.schemas import Labelled
 from inference.settings import InferenceSettings
@@ -24,25 +24,32 @@ _log = logging.getLogger(__name__)
 # What a few milliseconds can score: more would keep every other connection waiting.
 _BODY_LIMIT_BYTES = 65_536
 _CLOSING = b"connection: close\r\n"
-_HEAD = b"content-length: %d\r\ncontent-type: application/json\r\nx-model-version: %b\r\n%b"
-_NEEDS_THE_APP = frozenset((b"expect", b"transfer-encoding", b"upgrade", *NOT_PLAIN_JSON))
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
+    b"x-model-version: %b\r\n%b\r\n%b"
+)
+Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class _Taken:
-    """A request on its way in that may be answered here."""
+class Taken(msgspec.Struct, gc=False):
+    """A request that may be answered here."""
 
-    url: bytes
+    dialect: Dialect
     headers: dict[bytes, bytes]
     started: float
-    body: bytearray = field(default_factory=bytearray)
+    body: bytes | bytearray = msgspec.field(default_factory=bytearray)
 
 
 class Lane:
     """What all connections of one process share."""
 
     def __init__(
-        self, desk: Desk, settings: InferenceSettings, health: Health, new_id: Callable[[], str]
+        self,
+        desk: Desk,
+        settings: InferenceSettings,
+        health: Health,
+        new_id: Callable[[], str],
+        recogniser: Callable[..., Recogniser] = RECOGNISERS[0],
     ) -> None:
         self.health = health
         self.steady = desk.steady
@@ -59,38 +66,53 @@ class Lane:
             b"/v1/models/%b:predict" % name: V1,
             b"/v2/models/%b/infer" % name: V2,
         }
+        self._by_position = tuple(self._dialects.values())
+        slices = [(SLICE_HEADER + key).encode() for key in settings.slices]
+        kept = (REQUEST_ID, CLIENT_REQUEST_ID, *slices)
+        refused = (b"proxy-connection", *NEEDS_THE_APP)
+        head = settings.head_limit_bytes
+        self.recognise = recogniser(self._dialects, kept, refused, head, self._limit).recognise
 
-    def protocol(self) -> type[HttpToolsProtocol]:
-        """Return the protocol of this lane's connections, for uvicorn."""
-        return type("LaneProtocol", (_LaneProtocol,), {"lane": self})
+    @property
+    def open(self) -> bool:
+        """Whether anything is answered here now, and its connection goes on."""
+        return self._desk.inline is not None and not self.health.draining
 
-    def takes(self, url: bytes, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether a POST may be answered here, before its body is read."""
+    def take(self, url: bytes, headers: dict[bytes, bytes]) -> Taken | None:
+        """Return a POST that may be answered here, before its body is read."""
         length = headers.get(b"content-length", b"")
-        return (
+        if (
             self._desk.inline is not None
             and url in self._dialects
             and length.isdigit()
             and int(length) <= self._limit
-            and _NEEDS_THE_APP.isdisjoint(headers)
+            and NEEDS_THE_APP.isdisjoint(headers)
+        ):
+            return Taken(self._dialects[url], headers, self.steady())
+        return None
+
+    def answer_plain(self, found: Plain, default: Headers) -> bytes | None:
+        """Answer a request that was found in a packet, as `answer` does."""
+        position, headers, body, _ = found
+        return self.answer(
+            Taken(self._by_position[position], headers, self.steady(), body), default
         )
 
-    def answer(self, taken: _Taken) -> tuple[bytes, bytes] | None:
-        """Score and count a request; return the headers that are the answer's own, and its body.
+    def answer(self, taken: Taken, default: Headers, *, last: bool = False) -> bytes | None:
+        """Score and count a request; return its answer, with uvicorn's `default` headers.
 
         None: it is left, uncounted, to the app.
         """
         try:
-            return self._answer(taken)
+            return self._answer(taken, default, last=last)
         except Problem:
             return None
         except Exception:  # noqa: BLE001 - the app meets the same fault, and answers for it
             _log.warning("a fault in the fast lane", exc_info=True)
             return None
 
-    def _answer(self, taken: _Taken) -> tuple[bytes, bytes] | None:
-        dialect, headers = self._dialects[taken.url], taken.headers
-        predictor = self._desk.inline
+    def _answer(self, taken: Taken, default: Headers, *, last: bool) -> bytes | None:
+        dialect, predictor = taken.dialect, self._desk.inline
         if predictor is None:
             return None
         asked = self._reader.read(taken.body, dialect)
@@ -98,95 +120,38 @@ class Lane:
         version = self._desk.version
         labelled = Labelled(self._model, version.digest, version.manifest.labels, answers)
         body = dialect.encode(asked, labelled)
-        ids = name_request(headers, self._new_id)
-        slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
-        slices |= self._reader.slices(asked.parameters.get)
-        request_id = ids[REQUEST_ID].decode()
-        started = taken.started
-        exchange = Exchange(dialect.route, request_id, slices, started, asked.texts, answers)
+        names = name_request(taken.headers, self._new_id)
+        exchange = Exchange(
+            dialect.route,
+            names[0][1].decode(),
+            self._slices(taken.headers, asked.parameters),
+            taken.started,
+            asked.texts,
+            answers,
+        )
         self._desk.settle(exchange, "ok")
-        return _HEAD % (len(body), version.digest.encode(), _lines(ids.items())), body
+        lines = _lines(names) + _CLOSING if last else _lines(names)
+        return _ANSWER % (self._lines_of(default), len(body), version.digest.encode(), lines, body)
 
-    def default_lines(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    def _slices(
+        self, headers: Mapping[bytes, bytes], parameters: Mapping[str, Any]
+    ) -> dict[str, str]:
+        if not self._reader.takes_slices:
+            return {}
+        slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
+        return slices | self._reader.slices(parameters.get)
+
+    def _lines_of(self, default: Headers) -> bytes:
         """Return uvicorn's own headers, which it makes anew each second, as lines."""
-        if headers is not self._default_headers:
-            self._default_headers, self._default_lines = headers, _lines(headers)
+        if default is not self._default_headers:
+            self._default_headers, self._default_lines = default, _lines(default)
         return self._default_lines
-
-
-class _LaneProtocol(HttpToolsProtocol):
-    """One connection: uvicorn's, but that it looks at each request before the app does."""
-
-    lane: Lane
-    _taken: _Taken | None = None
-    _ended = False
-    """The last answer is written: what came behind it is taken and dropped."""
-
-    def on_headers_complete(self) -> None:
-        self._taken = self._take()
-        if self._taken is None:
-            super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        if self._taken is None:
-            super().on_body(body)
-        else:
-            self._taken.body += body
-
-    def on_message_complete(self) -> None:
-        if self._taken is None:
-            super().on_message_complete()
-        elif not self._ended:
-            self._answer(self._taken)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._leave_to_app()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        self._leave_to_app()
-        super().shutdown()
-
-    def _take(self) -> _Taken | None:
-        headers = dict(self.headers)
-        if self._ended or (
-            self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
-            and len(headers) == len(self.headers)  # none is given twice
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-            and self.lane.takes(self.url, headers)
-        ):
-            return _Taken(self.url, headers, self.lane.steady())
-        return None
-
-    def _answer(self, taken: _Taken) -> None:
-        answer = self.lane.answer(taken)
-        if answer is None:
-            self._leave_to_app()
-            super().on_message_complete()
-            return
-        self._taken = None
-        self._ended = self.lane.health.draining or not self.parser.should_keep_alive()
-        default = self.lane.default_lines(self.server_state.default_headers)
-        closing = _CLOSING if self._ended else b""
-        head, body = answer
-        self.transport.write(b"HTTP/1.1 200 OK\r\n%b%b%b\r\n%b" % (default, head, closing, body))
-        if self._ended:
-            self.transport.close()
-        self.on_response_complete()
-
-    def _leave_to_app(self) -> None:
-        taken, self._taken = self._taken, None
-        if taken is not None and not self._ended:
-            super().on_headers_complete()
-            super().on_body(bytes(taken.body))
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-def _header(headers: dict[bytes, bytes], name: str) -> str | None:
+def _header(headers: Mapping[bytes, bytes], name: str) -> str | None:
     value = headers.get(name.encode())
     return None if value is None else value.decode("latin-1")

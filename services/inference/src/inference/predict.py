@@ -6,8 +6,10 @@ outcome has is decided by the routes.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from inference.events import Event
 from inference.load import LoadedVersion
@@ -47,15 +49,14 @@ class Serving:
     """The version's predictor, where it is cheap enough to be asked on the event loop."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, gc=False):
     """One request under way."""
 
     route: Route
     request_id: str
     slices: dict[str, str]
     started: float
-    texts: Sequence[str] = field(default_factory=list)
+    texts: Sequence[str] = ()
     answers: Sequence[Answer] | None = None
 
 

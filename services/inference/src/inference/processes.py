@@ -29,6 +29,7 @@ from inference.app import (
 from inference.board import Board
 from inference.connections import bounded
 from inference.envelope import Message, Receive, Send
+from inference.lane_protocol import lane_protocol
 from inference.load import LoadedVersion, load_version, when_available
 from inference.metrics import Cells, Metrics
 from inference.ports import ArtifactSource
@@ -61,7 +62,7 @@ def run_several(settings: InferenceSettings) -> None:
         cells = board.cells(worker)
         place = Place(version, cells, partial(board.mark_ready, worker), supervisor.lifeline)
         inference = compose(settings, place)
-        lane = bounded(inference.lane.protocol(), connection_limits(settings))
+        lane = bounded(lane_protocol(inference.lane), connection_limits(settings))
         listener = Listener(inference.public, host, port, PORT, lane, opened[worker])
         run_apps([listener], inference.health, settings.shutdown_delay_seconds)
 

@@ -7,7 +7,6 @@ settings are checked by the routes; what a text means, by nobody here.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,18 +16,16 @@ from textmodels.explanations import Explanation
 from textmodels.predictions import Answer
 
 
-@dataclass(slots=True)
-class TextRequest:
+class TextRequest(msgspec.Struct, gc=False):
     """What every dialect asks: the texts to label."""
 
     texts: Sequence[str]
     id: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
     outputs: Sequence[str] = ("label", "scores")
 
 
-@dataclass(slots=True)
-class Labelled:
+class Labelled(msgspec.Struct, gc=False):
     """The answer to a request, before it takes the form of a dialect."""
 
     model: str

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from inference.dialects import Dialect
-from inference.envelope import REQUEST_ID, SLICE_HEADER, name_request
+from inference.envelope import SLICE_HEADER, name_request
 from inference.oip_grpc.messages import METHODS, SERVICE, make_messages
 from inference.oip_grpc.tensors import make_render, pack_raw, read_infer
 from inference.predict import Desk
@@ -142,10 +142,8 @@ class _Calls:
     async def _infer(self, request: Any, context: Any) -> Any:
         given = dict(context.invocation_metadata() or ())
         plain = {n.encode(): v.encode() for n, v in given.items() if isinstance(v, str)}
-        ids = name_request(plain, self._parts.new_id)
-        context.set_trailing_metadata(
-            [(name.decode(), each.decode()) for name, each in ids.items()]
-        )
+        names = name_request(plain, self._parts.new_id)
+        context.set_trailing_metadata([(name.decode(), each.decode()) for name, each in names])
         reader = self._parts.reception.reader
 
         async def read() -> TextRequest:
@@ -153,7 +151,7 @@ class _Calls:
 
         call = Call(
             route="grpc",
-            request_id=ids[REQUEST_ID].decode(),
+            request_id=names[0][1].decode(),
             slice_named=lambda key: given.get(SLICE_HEADER + key),
             read=read,
             render=self._dialect.render,

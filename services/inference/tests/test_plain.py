@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inference.plain import RECOGNISERS
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAIN = b"POST /predict HTTP/1.1\r\nHost: i\r\nX-Request-Id: r-1\r\nContent-Length: 2\r\n\r\n{}"
+HEAD = len(PLAIN) - 2
+
+
+def recogniser(head_limit=1_000, body_limit=10):
+    kept = [b"x-request-id", b"x-slice-domain"]
+    return RECOGNISERS[0]([b"/predict"], kept, [b"expect"], head_limit, body_limit)
+
+
+def test_the_extension_is_built_here():
+    assert [each.__module__ for each in RECOGNISERS] == ["inference._plain", "inference.plain"]
+
+
+def test_a_plain_request_is_found_with_the_headers_that_are_kept():
+    assert recogniser().recognise(PLAIN, 0) == (0, {b"x-request-id": b"r-1"}, b"{}", len(PLAIN))
+
+
+def test_the_next_request_is_found_where_the_one_before_ends():
+    first = recogniser().recognise(PLAIN + PLAIN, 0)
+
+    assert recogniser().recognise(PLAIN + PLAIN, first[-1])[-1] == 2 * len(PLAIN)
+
+
+def test_a_request_that_is_not_whole_is_not_found():
+    assert not any(recogniser().recognise(PLAIN[:size], 0) for size in range(len(PLAIN)))
+
+
+@pytest.mark.parametrize(
+    ("plain", "odd"),
+    [
+        (b"POST", b"PUT"),
+        (b"POST ", b"POST  "),
+        (b"/predict", b"/predict?"),
+        (b"/predict", b"/other"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"Host: i\r\n", b"Host: i\n"),
+        (b"Host: i\r\n", b"Host: i\r"),
+        (b"Host: i\r\n", b"Host: i\r\n more\r\n"),
+        (b"Host: i\r\n", b"Host: i\r\n\tmore\r\n"),
+        (b"Host: i", b"Host : i"),
+        (b"Host: i", b"Ho st: i"),
+        (b"Host: i", b"Ho\x00st: i"),
+        (b"Host: i", b"H\xf6st: i"),
+        (b"Host: i", b": i"),
+        (b"Host: i", b"Host"),
+        (b"Host: i", b"Host: \xff"),
+        (b"Host: i", b"Host: a\x00b"),
+        (b"Host: i", b"Host: a\tb"),
+        (b"Host: i", b"Host: i "),
+        (b"Host: i", b"Expect: 100-continue"),
+        (b"Host: i", b"Connection: close"),
+        (b"Host: i", b"Connection: keep-alive, upgrade"),
+        (b"Host: i", b"Content-Length: 2"),
+        (b"Host: i", b"x-request-id: other"),
+        (b"Length: 2", b"Length: +2"),
+        (b"Length: 2", b"Length: 2,2"),
+        (b"Length: 2", b"Length: 0x2"),
+        (b"Length: 2", b"Length: 11"),
+        (b"Length: 2", b"Length: 99999999999999999999"),
+        (b"Length: 2", b"Length: "),
+        (b"Content-Length: 2\r\n", b""),
+        (b"Content-Length", b"Content_Length"),
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_parser(plain, odd):
+    assert recogniser().recognise(PLAIN.replace(plain, odd), 0) is None
+
+
+@pytest.mark.parametrize("value", ["keep-alive", "Keep-Alive"])
+def test_a_connection_that_is_kept_alive_is_plain(value):
+    packet = PLAIN.replace(b"Host: i", f"Connection: {value}".encode())
+
+    assert recogniser().recognise(packet, 0) is not None
+
+
+def test_a_head_or_body_over_its_limit_is_left_to_the_parser():
+    assert recogniser(head_limit=HEAD, body_limit=2).recognise(PLAIN, 0) is not None
+    assert recogniser(head_limit=HEAD - 1).recognise(PLAIN, 0) is None
+    assert recogniser(body_limit=1).recognise(PLAIN, 0) is None
+
+
+def test_a_position_outside_the_packet_is_refused():
+    for start in (-1, len(PLAIN) + 1):
+        with pytest.raises(ValueError, match="position"):
+            recogniser().recognise(PLAIN, start)
+
+
+def test_names_that_are_too_many_or_too_long_are_refused():
+    for kept in ([b"x"] * 60, [b"x" * 65]):
+        with pytest.raises(ValueError, match="at most"):
+            RECOGNISERS[0]([b"/predict"], kept, [], 1_000, 10)
+
+
+def test_no_packet_is_read_otherwise_than_the_parser_reads_it_nor_beyond_its_end():
+    """Compiled with sanitizers, on packets that are almost plain; `make fuzz` does more."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/sanitize.py", "services/inference", "--examples", "300"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plain requests: nothing found" in done.stdout
