@@ -75,6 +75,7 @@ static int load_words(WordTable *words, PyObject *tables)
 static void free_table(WordTable *words)
 {
     PyMem_RawFree(words->slots);
+    PyMem_RawFree(words->blocks);
     PyMem_RawFree(words->text);
     PyMem_RawFree(words->ends);
 }

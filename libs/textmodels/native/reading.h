@@ -5,9 +5,17 @@
 
 #include "words.h"
 
+/* A word that is looked up in three steps, so that no word waits for another's memory. */
+typedef struct {
+    Block block; /* of zeros: a longer word, which was looked up at once */
+    uint64_t hash;
+    uint32_t at; /* the slot of the candidate */
+} Sought;
+
 /* The words of one text, as they are read. */
 typedef struct {
     uint8_t *spelling; /* of one word; longer ones are in no table */
+    Sought *sought;    /* [capacity] */
     int32_t *words;    /* [capacity] ABSENT for a word that is not in the table */
     size_t count;
     size_t capacity;
@@ -15,13 +23,14 @@ typedef struct {
 
 static int new_words(const WordTable *table, Words *read)
 {
-    read->spelling = PyMem_RawCalloc(table->longest + 8, 1);
+    read->spelling = PyMem_RawCalloc(table->longest + sizeof(Block) + 8, 1);
     return read->spelling == NULL ? -1 : 0;
 }
 
 static void free_words(Words *read)
 {
     PyMem_RawFree(read->spelling);
+    PyMem_RawFree(read->sought);
     PyMem_RawFree(read->words);
 }
 
@@ -35,6 +44,10 @@ static int reserve_words(Words *read, size_t characters)
     if (words == NULL)
         return -1;
     read->words = words;
+    Sought *sought = PyMem_RawRealloc(read->sought, wanted * sizeof *sought);
+    if (sought == NULL)
+        return -1;
+    read->sought = sought;
     read->capacity = wanted;
     return 0;
 }
@@ -50,6 +63,41 @@ static void fill_ascii_fold(void)
     }
 }
 
+/* Takes in the word whose spelling was written, and asks for the memory that it will need. */
+static inline void seek_word(const WordTable *table, Words *read, size_t size)
+{
+    Sought *sought = read->sought + read->count;
+    if (size > BLOCK_BYTES) {
+        sought->block = (Block){0, 0};
+        read->words[read->count] = find_word(table, read->spelling, size);
+    } else {
+        sought->block = block_of(read->spelling, size);
+        sought->hash = hash_block(table->key, sought->block);
+        sought->at = (uint32_t)sought->hash & table->mask;
+        PREFETCH(table->slots + sought->at);
+    }
+    read->count++;
+}
+
+/* Looks the words up that were sought. */
+static void find_words(const WordTable *table, Words *read)
+{
+    for (size_t at = 0; at < read->count; at++) {
+        Sought *sought = read->sought + at;
+        if (sought->block.high == 0)
+            continue;
+        read->words[at] = next_candidate(table, sought->hash, &sought->at);
+        if (read->words[at] != ABSENT)
+            PREFETCH(table->blocks + read->words[at]);
+    }
+    for (size_t at = 0; at < read->count; at++) {
+        const Sought *sought = read->sought + at;
+        if (sought->block.high != 0)
+            read->words[at] = check_candidate(table, sought->block, sought->hash, sought->at,
+                                              read->words[at]);
+    }
+}
+
 static void read_ascii_words(const WordTable *table, Words *read, const uint8_t *text, size_t n)
 {
     size_t longest = table->longest;
@@ -61,7 +109,7 @@ static void read_ascii_words(const WordTable *table, Words *read, const uint8_t 
                 read->spelling[at - start] = letter;
         }
         if (at - start >= 2)
-            read->words[read->count++] = find_word(table, read->spelling, at - start);
+            seek_word(table, read, at - start);
     }
 }
 
@@ -86,7 +134,7 @@ static void read_wide_words(const WordTable *table, Words *read, PyObject *text,
                 bytes += encode_utf8(letter, read->spelling + bytes);
         }
         if (at - start >= 2)
-            read->words[read->count++] = find_word(table, read->spelling, bytes);
+            seek_word(table, read, bytes);
     }
 }
 
@@ -101,6 +149,7 @@ static int read_words(const WordTable *table, Words *read, PyObject *text)
         read_ascii_words(table, read, PyUnicode_1BYTE_DATA(text), characters);
     else
         read_wide_words(table, read, text, characters);
+    find_words(table, read);
     return 0;
 }
 

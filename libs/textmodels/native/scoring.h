@@ -14,12 +14,6 @@
 
 #define ENTRIES 4 /* numbers of the projection that each feature touches */
 
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void)(address))
-#endif
-
 enum { NORM_NONE, NORM_L1, NORM_L2 };
 
 typedef struct {
@@ -34,12 +28,19 @@ typedef struct {
     int sublinear;
 } Model;
 
+typedef struct {
+    uint64_t words;
+    uint64_t hash;
+} Pair;
+
 /* What one text needs while it is scored. `counts` is all zero between texts. */
 typedef struct {
     Words read;
     uint32_t *counts; /* [features] */
     double *decision; /* [outputs] */
-    uint32_t *found;  /* [capacity] columns in the order in which the text shows them */
+    uint32_t *found;  /* [2 * capacity] columns in the order in which the text shows them */
+    int32_t *columns; /* [capacity] of the words, then of the pairs */
+    Pair *pairs;      /* [capacity] that the model may know */
     size_t capacity;
 } Scratch;
 
@@ -51,6 +52,8 @@ static void free_scratch(Scratch *scratch)
     free_words(&scratch->read);
     PyMem_RawFree(scratch->decision);
     PyMem_RawFree(scratch->found);
+    PyMem_RawFree(scratch->columns);
+    PyMem_RawFree(scratch->pairs);
     PyMem_RawFree(scratch);
 }
 
@@ -72,13 +75,17 @@ static Scratch *new_scratch(const Model *model)
 /* Makes room for the columns of the words read: at most one a word and one a pair. */
 static int reserve(Scratch *scratch)
 {
-    size_t wanted = 2 * scratch->read.count;
+    size_t wanted = scratch->read.count;
     if (wanted <= scratch->capacity)
         return 0;
-    uint32_t *found = PyMem_RawRealloc(scratch->found, wanted * sizeof *found);
-    if (found == NULL)
+    uint32_t *found = PyMem_RawRealloc(scratch->found, 2 * wanted * sizeof *found);
+    scratch->found = found == NULL ? scratch->found : found;
+    int32_t *columns = PyMem_RawRealloc(scratch->columns, wanted * sizeof *columns);
+    scratch->columns = columns == NULL ? scratch->columns : columns;
+    Pair *pairs = PyMem_RawRealloc(scratch->pairs, wanted * sizeof *pairs);
+    scratch->pairs = pairs == NULL ? scratch->pairs : pairs;
+    if (found == NULL || columns == NULL || pairs == NULL)
         return -1;
-    scratch->found = found;
     scratch->capacity = wanted;
     return 0;
 }
@@ -93,31 +100,66 @@ static inline size_t count_column(const Model *model, Scratch *scratch, size_t f
     return found;
 }
 
-/* Counts every feature of the words read; returns how many different ones there are. */
-static size_t count_features(const Model *model, Scratch *scratch, size_t *unknown)
+/* Writes the columns of the words that have one; returns how many. */
+static size_t find_word_columns(const Model *model, Scratch *scratch)
 {
-    size_t found = 0, words = scratch->read.count;
-    *unknown = 0;
-    for (size_t at = 0; at < words; at++) {
+    size_t columns = 0;
+    for (size_t at = 0; at < scratch->read.count; at++) {
         int32_t word = scratch->read.words[at];
         int32_t column = word == ABSENT ? ABSENT : model->word_columns[word];
-        if (column == ABSENT)
-            ++*unknown;
-        else
-            found = count_column(model, scratch, found, column);
+        scratch->columns[columns] = column;
+        if (column != ABSENT) {
+            PREFETCH(scratch->counts + column);
+            columns++;
+        }
     }
-    for (size_t at = 1; at < words; at++) {
+    return columns;
+}
+
+/* Writes the pairs that the filter lets through; returns how many. */
+static size_t sift_pairs(const Model *model, Scratch *scratch)
+{
+    size_t pairs = 0;
+    for (size_t at = 1; at < scratch->read.count; at++) {
         int32_t first = scratch->read.words[at - 1], second = scratch->read.words[at];
-        if (first == ABSENT || second == ABSENT)
-            continue;
-        uint64_t pair = (uint64_t)first << 32 | (uint32_t)second;
-        uint64_t hash = hash_pair(model->bigrams.key, pair);
-        if (!may_hold(&model->bigrams, hash))
-            continue;
-        int32_t column = find_bigram(&model->bigrams, pair, hash);
-        if (column != ABSENT)
-            found = count_column(model, scratch, found, column);
+        uint64_t words = (uint64_t)(uint32_t)first << 32 | (uint32_t)second;
+        uint64_t hash = hash_pair(model->bigrams.key, words);
+        scratch->pairs[pairs] = (Pair){words, hash};
+        if (first != ABSENT && second != ABSENT && may_hold(&model->bigrams, hash)) {
+            PREFETCH(model->bigrams.slots + ((uint32_t)hash & model->bigrams.mask));
+            pairs++;
+        }
     }
+    return pairs;
+}
+
+/* Writes the columns of the pairs that the model knows; returns how many. */
+static size_t find_pair_columns(const Model *model, Scratch *scratch, size_t pairs)
+{
+    size_t columns = 0;
+    for (size_t at = 0; at < pairs; at++) {
+        int32_t column = find_bigram(&model->bigrams, scratch->pairs[at].words, scratch->pairs[at].hash);
+        scratch->columns[columns] = column;
+        if (column != ABSENT) {
+            PREFETCH(scratch->counts + column);
+            columns++;
+        }
+    }
+    return columns;
+}
+
+/* Counts every feature of the words read; returns how many different ones there are. Each step asks
+ * for the memory of the next, so that little of it is waited for. */
+static size_t count_features(const Model *model, Scratch *scratch, size_t *unknown)
+{
+    size_t found = 0, columns = find_word_columns(model, scratch);
+    size_t pairs = sift_pairs(model, scratch);
+    *unknown = scratch->read.count - columns;
+    for (size_t at = 0; at < columns; at++)
+        found = count_column(model, scratch, found, scratch->columns[at]);
+    columns = find_pair_columns(model, scratch, pairs);
+    for (size_t at = 0; at < columns; at++)
+        found = count_column(model, scratch, found, scratch->columns[at]);
     return found;
 }
 
