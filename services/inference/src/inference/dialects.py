@@ -4,9 +4,8 @@ Both lanes read with this, so that they understand and refuse the same. Limits a
 work is done. No answer repeats what the caller sent.
 """
 
-import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
@@ -56,8 +55,10 @@ class Dialect:
     def read(self, body: Any) -> TextRequest:
         """Return what a body asks; raises ValidationError."""
         if self.parse_plain is not None:
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            try:
                 return self.parse_plain(body).request()
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                pass  # it may be of the other form
         return self.parse(body).request()
 
     def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
@@ -96,7 +97,7 @@ class Reader:
             asked = dialect.read(body)
         except ValidationError as error:
             raise _unfit(error) from error
-        self._check_texts(asked)
+        self._check_texts(asked.texts)
         return asked
 
     def require_plain_json(self, header: Callable[[str], str | None]) -> None:
@@ -114,15 +115,15 @@ class Reader:
         given = {key: named(key) for key in self._slices}
         return {key: value for key, value in given.items() if _is_slice_value(value)}
 
-    def _check_texts(self, asked: TextRequest) -> None:
-        if len(asked.texts) > self._most:
-            raise _invalid(f"{len(asked.texts)} texts: at most {self._most} are taken at once")
-        for position, text in enumerate(asked.texts):
+    def _check_texts(self, texts: Sequence[str]) -> None:
+        if len(texts) > self._most:
+            raise _invalid(f"{len(texts)} texts: at most {self._most} are taken at once")
+        for text in texts:
             if len(text) > self._longest:
-                said = f"text {position} has {len(text)} characters: at most {self._longest}"
-                raise _invalid(said)
+                said = f"has {len(text)} characters: at most {self._longest}"
+                raise _invalid(f"text {texts.index(text)} {said}")
             if not text or text.isspace():
-                raise _invalid(f"text {position} is empty")
+                raise _invalid(f"text {texts.index(text)} is empty")
 
 
 def _unfit(error: ValidationError) -> Problem:

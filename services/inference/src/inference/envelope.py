@@ -6,7 +6,7 @@ is minted where there is no gateway. A caller's own id is echoed as `x-client-re
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,17 +21,28 @@ CLIENT_REQUEST_ID = b"x-client-request-id"
 _is_plain_id = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 
 
-def name_request(
-    headers: Mapping[bytes, bytes], new_id: Callable[[], str]
-) -> list[tuple[bytes, bytes]]:
-    """Return the headers that name a request on its answer; the request id is always the first."""
+class Names(NamedTuple):
+    """What a request is called on its answer."""
+
+    request_id: bytes
+    client_request_id: bytes | None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return them as headers."""
+        named = [(REQUEST_ID, self.request_id)]
+        if self.client_request_id is not None:
+            named.append((CLIENT_REQUEST_ID, self.client_request_id))
+        return named
+
+
+def name_request(headers: Mapping[bytes, bytes], new_id: Callable[[], str]) -> Names:
+    """Return the names that a request's headers give it, or a new one."""
     given, callers = headers.get(REQUEST_ID), headers.get(CLIENT_REQUEST_ID)
     if given is None or not _is_plain_id(given):
         given = new_id().encode()
-    names = [(REQUEST_ID, given)]
-    if callers is not None and _is_plain_id(callers):
-        names.append((CLIENT_REQUEST_ID, callers))
-    return names
+    if callers is not None and not _is_plain_id(callers):
+        callers = None
+    return Names(given, callers)
 
 
 class Envelope:
@@ -48,8 +59,8 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         names = name_request(dict(scope["headers"]), self._new_id)
-        headers = [self._version, *names]
-        scope["state"] = scope.get("state", {}) | {"request_id": names[0][1].decode()}
+        headers = [self._version, *names.headers()]
+        scope["state"] = scope.get("state", {}) | {"request_id": names.request_id.decode()}
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -23,10 +23,11 @@ from servicekit.process import Health
 _log = logging.getLogger(__name__)
 # What a few milliseconds can score: more would keep every other connection waiting.
 _BODY_LIMIT_BYTES = 65_536
+_CALLERS = b"x-client-request-id: %b\r\n"
 _CLOSING = b"connection: close\r\n"
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
-    b"x-model-version: %b\r\n%b\r\n%b"
+    b"x-model-version: %b\r\nx-request-id: %b\r\n%b\r\n%b"
 )
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -123,21 +124,26 @@ class Lane:
         names = name_request(taken.headers, self._new_id)
         exchange = Exchange(
             dialect.route,
-            names[0][1].decode(),
-            self._slices(taken.headers, asked.parameters),
+            names.request_id.decode(),
+            self._slices(taken.headers, asked.parameters) if self._reader.takes_slices else {},
             taken.started,
             asked.texts,
             answers,
         )
         self._desk.settle(exchange, "ok")
-        lines = _lines(names) + _CLOSING if last else _lines(names)
-        return _ANSWER % (self._lines_of(default), len(body), version.digest.encode(), lines, body)
+        more = b"" if names.client_request_id is None else _CALLERS % names.client_request_id
+        return _ANSWER % (
+            self._lines_of(default),
+            len(body),
+            version.digest.encode(),
+            names.request_id,
+            more + _CLOSING if last else more,
+            body,
+        )
 
     def _slices(
         self, headers: Mapping[bytes, bytes], parameters: Mapping[str, Any]
     ) -> dict[str, str]:
-        if not self._reader.takes_slices:
-            return {}
         slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
         return slices | self._reader.slices(parameters.get)
 

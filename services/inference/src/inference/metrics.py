@@ -59,28 +59,28 @@ class Cells:
 class Tally:
     """A number that one thread moves and any may read."""
 
-    __slots__ = ("_array", "_at")
+    __slots__ = ("_array", "at")
 
     def __init__(self, cells: Cells) -> None:
         self._array = cells.array
-        self._at = cells.take(1)
+        self.at = cells.take(1)
 
     @property
     def value(self) -> int:
         """Return it."""
-        return int(self._array[self._at])
+        return int(self._array[self.at])
 
     def inc(self, by: int = 1) -> None:
         """Add to it."""
-        self._array[self._at] += by
+        self._array[self.at] += by
 
     def dec(self) -> None:
         """Take one away."""
-        self._array[self._at] -= 1
+        self._array[self.at] -= 1
 
     def clear(self) -> None:
         """Begin again from 0."""
-        self._array[self._at] = 0
+        self._array[self.at] = 0
 
 
 class Histogram:
@@ -136,6 +136,8 @@ class Metrics(Collector):
             for route in get_args(Route)
             for outcome in get_args(Outcome)
         }
+        self._array = cells.array
+        self._at_ok = {route: self.requests[route, "ok"].at for route in get_args(Route)}
         self._objective = slo_milliseconds / 1000
         self.request_seconds = Histogram(cells, [*_SECONDS, self._objective])
         self.queue_seconds = Histogram(cells, _SECONDS)
@@ -156,6 +158,14 @@ class Metrics(Collector):
     def observe_version(self, model: str, digest: str, family: str) -> None:
         """Say which version is served, once it is loaded."""
         self._version = {"model": model, "version": digest, "family": family}
+
+    def observe_answer(self, route: Route, seconds: float, texts: int, tokens: int) -> None:
+        """Count one request with outcome ok; in one go, as it is on every answer's way."""
+        array = self._array
+        array[self._at_ok[route]] += 1
+        array[self.texts.at] += texts
+        array[self.tokens.at] += tokens
+        self.request_seconds.observe(seconds)
 
     def observe_pass(self, texts: int, tokens: int) -> None:
         """Count one pass of the scorer; `tokens` with the padding, 0 where nothing is padded."""

@@ -113,13 +113,8 @@ class Desk:
 
     def settle(self, exchange: Exchange, outcome: Outcome) -> None:
         """Count and report what became of an exchange, opened or answered at once."""
-        metrics, seconds = self._metrics, self._clock.steady() - exchange.started
-        metrics.requests[exchange.route, outcome].inc()
-        if outcome == "ok":
-            metrics.request_seconds.observe(seconds)
-        if exchange.answers is not None:
-            metrics.texts.inc(len(exchange.texts))
-            metrics.tokens.inc(sum([answer.tokens for answer in exchange.answers]))
+        seconds = self._clock.steady() - exchange.started
+        self._count(exchange, outcome, seconds)
         if self._serving.reporter is not None:
             event = Event(
                 exchange.request_id,
@@ -131,6 +126,17 @@ class Desk:
                 exchange.answers,
             )
             self._serving.reporter.report(event)
+
+    def _count(self, exchange: Exchange, outcome: Outcome, seconds: float) -> None:
+        metrics, answers, tokens = self._metrics, exchange.answers or (), 0
+        for answer in answers:
+            tokens += answer.tokens
+        if outcome == "ok":
+            metrics.observe_answer(exchange.route, seconds, len(answers), tokens)
+            return
+        metrics.requests[exchange.route, outcome].inc()
+        metrics.texts.inc(len(answers))
+        metrics.tokens.inc(tokens)
 
 
 async def _unless(gone: Gone, scoring: Awaitable[Predictions]) -> Predictions:

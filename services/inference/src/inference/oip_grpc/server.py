@@ -143,7 +143,9 @@ class _Calls:
         given = dict(context.invocation_metadata() or ())
         plain = {n.encode(): v.encode() for n, v in given.items() if isinstance(v, str)}
         names = name_request(plain, self._parts.new_id)
-        context.set_trailing_metadata([(name.decode(), each.decode()) for name, each in names])
+        context.set_trailing_metadata(
+            [(name.decode(), each.decode()) for name, each in names.headers()]
+        )
         reader = self._parts.reception.reader
 
         async def read() -> TextRequest:
@@ -151,7 +153,7 @@ class _Calls:
 
         call = Call(
             route="grpc",
-            request_id=names[0][1].decode(),
+            request_id=names.request_id.decode(),
             slice_named=lambda key: given.get(SLICE_HEADER + key),
             read=read,
             render=self._dialect.render,
