@@ -108,8 +108,8 @@ lock: setup ## renew every pinned requirements file
 	@$(BIN)/python scripts/lock.py
 	@for name in checkov clients mlcroissant; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock" tests/system/$$name.in -o tests/system/requirements-$$name.txt; done
 
-lock-peers: setup ## renew what bench-serving installs of others
-	@cd benchmarks/serving/peers; for each in *.in; do $(CURDIR)/$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock-peers" "$$each" -o "$${each%.in}.txt"; done
+lock-peers: setup ## renew what bench-serving and bench-drift install of others
+	@for each in benchmarks/*/peers/*.in; do $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command "make lock-peers" "$$each" -o "$${each%.in}.txt"; done
 
 clean: ## remove .venv and caches (not .isogloss: `isogloss down`, then delete it)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

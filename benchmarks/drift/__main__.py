@@ -3,7 +3,8 @@
 Models are simulated with the monitor's own code: each has a Reference of 10,000 film reviews and,
 disjoint from it, a pool of traffic, both drawn anew. Twelve weeks of quiet hours are judged; then
 drifts of each kind begin; then days on which accuracy suffers or does not. Beside ours, on the same
-Windows, rules that people write first. Writes results/drift.json and .md.
+Windows, rules that people write first. `--only peers` has Evidently and NannyML judge Windows that
+ours judges too. Writes results/drift.json and .md.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import numpy as np
 from bars import Bar, Report, tell
 from delays import DRIFTS, LATEST, delays
 from harms import CASES, HARMLESS, UNSEEN, harms
+from peers_beside import peer_bars
 from quiet_weeks import RULES_BESIDE, SIZES, quiet_weeks
 from texts import ROOT, Kind, read_kinds
 from ticks import MODELS, SLICES, seconds_a_tick
@@ -32,6 +34,8 @@ from drift_monitor.quiet import USUAL_EFFORT, Effort
 
 _JUDGING = ("detectors", "monitors", "quality", "quiet", "severity", "sketches", "yardsticks")
 """Modules of the monitor on which the results depend."""
+_SIMULATING = ("delays", "harms", "quiet_weeks", "texts", "worlds")
+"""Modules of this benchmark on which they depend."""
 _PART = 5
 """Seeds between two lines of progress."""
 
@@ -57,8 +61,8 @@ def one_model(seed: int) -> dict[str, float]:
 def _home() -> Path:
     """Return where results are kept: another folder once the code that makes them is another."""
     content = hashlib.sha256()
-    folders = (ROOT / "benchmarks" / "drift", ROOT / "libs" / "stats" / "src" / "stats")
-    paths = [path for folder in folders for path in folder.glob("[!_]*.py")]
+    paths = [*(ROOT / "libs" / "stats" / "src" / "stats").glob("[!_]*.py")]
+    paths += (ROOT / "benchmarks" / "drift" / f"{name}.py" for name in _SIMULATING)
     monitor = ROOT / "services" / "drift-monitor" / "src" / "drift_monitor"
     for path in sorted([*paths, *(monitor / f"{name}.py" for name in _JUDGING)]):
         content.update(path.read_bytes())
@@ -155,15 +159,34 @@ def _id(text: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate, write, and exit 1 when a bar is missed."""
     parser = argparse.ArgumentParser(prog="make bench-drift", description=__doc__)
+    parser.add_argument("--only", choices=_PARTS, help="measure one part, keep the others")
     parser.add_argument("--seeds", type=int, default=200, help="simulated models")
+    parser.add_argument("--peer-seeds", type=int, default=1, help="models that peers judge as well")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     given = parser.parse_args(arguments)
     report = Report("drift", "make bench-drift", {"numpy": np.__version__}, time.time())
+    bars: list[Bar] = []
+    for part in [given.only] if given.only else _PARTS:
+        bars += _PARTS[part](report, given)
+    sys.exit(not report.write(report.merged(bars)))
+
+
+def _models(report: Report, given: argparse.Namespace) -> list[Bar]:
     found = simulate(given.seeds, given.workers)
     bars = [report.shown("models", "simulated models", given.seeds)]
-    bars += [*quiet_bars(report, found), *delay_bars(report, found)]
-    bars += [*harm_bars(report, found), *tick_bars(report)]
-    sys.exit(not report.write(bars))
+    return [
+        *bars,
+        *quiet_bars(report, found),
+        *delay_bars(report, found),
+        *harm_bars(report, found),
+    ]
+
+
+_PARTS = {
+    "models": _models,
+    "tick": lambda report, _given: list(tick_bars(report)),
+    "peers": lambda report, given: list(peer_bars(report, _kinds(), given.peer_seeds)),
+}
 
 
 if __name__ == "__main__":

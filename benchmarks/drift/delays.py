@@ -66,6 +66,12 @@ def first_finding(z: Mapping[str, np.ndarray], limits: Mapping[str, Limit], befo
     return min(_first_of(z[name], limits[name], before) for name in RESAMPLED)
 
 
+def findings(z: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> np.ndarray:
+    """Return in which Windows [windows] a signal raises a finding or confirms one."""
+    found = [_alarms(z[name], limits[name]) for name in RESAMPLED]
+    return np.any(found, axis=0)
+
+
 def _pools(
     kinds: Mapping[str, Kind], world: World, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
@@ -106,9 +112,12 @@ def _index(fires: np.ndarray) -> float:
 
 
 def _first_of(z: np.ndarray, limit: Limit, before: int) -> float:
-    monitor = Monitor()
+    return _index(_alarms(z, limit)[before:])
+
+
+def _alarms(z: np.ndarray, limit: Limit) -> np.ndarray:
+    monitor, found = Monitor(), np.zeros(len(z), dtype=bool)
     for window, value in enumerate(z.tolist()):
         monitor = monitor.step(Reading(window, window + 1, ROWS, value, _p_value(value)), limit)
-        if monitor.alarms and window >= before:
-            return window - before + 1
-    return inf
+        found[window] = monitor.alarms
+    return found

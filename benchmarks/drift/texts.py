@@ -56,10 +56,21 @@ def read_kinds() -> Mapping[str, Kind]:
     return {path.stem: _kind(Reference.load(path)) for path in sorted(home.glob("*.safetensors"))}
 
 
-def _write(home: Path) -> None:
+def read_texts() -> Mapping[str, Sequence[str]]:
+    """Return the texts themselves, by kind and in the order of `read_kinds`."""
+    return {name: texts for name, (texts, _) in _texts(_parts()[1]).items()}
+
+
+def _parts() -> tuple[dataset.Rows, dataset.Rows]:
+    """Return the reviews that the model learns from, and all others."""
     reviews = _read("main")
     order = np.random.default_rng(_SEED).permutation(len(reviews))
     learned, held = (reviews.select(part.tolist()) for part in np.split(order, [TRAINED_ON]))
+    return learned, held
+
+
+def _write(home: Path) -> None:
+    learned, held = _parts()
     names = [LABELS[label] for label in learned.labels]
     predictor = fit_family("tfidf_linear", learned.texts, names, {}, 1, tell).predictor
     for name, (texts, labels) in _texts(held).items():

@@ -15,8 +15,8 @@ from typing import Any
 import joblib
 import numpy as np
 from bars import tell
-from environments import CACHE, ROOT
 from own_server import LABELS
+from peer_environments import CACHE, ROOT
 from scorer import read_reviews
 
 from textmodels.artifacts import save_artifact

@@ -29,6 +29,7 @@ REQUIREMENTS = [
         f"benchmarks/serving/peers/{peer}.txt"
         for peer in ("kserve", "mlserver", "bentoml", "litserve", "keras", "torch", "infinity")
     ),
+    *(f"benchmarks/drift/peers/{peer}.txt" for peer in ("evidently", "nannyml")),
 ]
 
 
