@@ -3,13 +3,11 @@
 Models are simulated with the monitor's own code: each has a Reference of 10,000 film reviews and,
 disjoint from it, a pool of traffic, both drawn anew. Twelve weeks of quiet hours are judged; then
 drifts of each kind begin; then days on which accuracy suffers or does not. Beside ours, on the same
-Windows, rules that people write first. `--only peers` has Evidently and NannyML judge Windows that
-ours judges too. Writes results/drift.json and .md.
+Windows, rules that people write first. One week goes through the whole service. Evidently and
+NannyML judge Windows that ours judges too. Writes results/drift.json and .md.
 """
 
 import argparse
-import hashlib
-import json
 import os
 import sys
 import time
@@ -17,25 +15,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 from bars import Bar, Report, tell
-from delays import DRIFTS, LATEST, delays
-from harms import CASES, HARMLESS, UNSEEN, harms
+from delays import DRIFTS, LATEST
+from harms import CASES, HARMLESS, UNSEEN
+from kept import one_model
 from peers_beside import peer_bars
-from quiet_weeks import RULES_BESIDE, SIZES, quiet_weeks
-from texts import ROOT, Kind, read_kinds
+from quiet_weeks import RULES_BESIDE, SIZES
+from real_week import week_bars
+from texts import Kind, read_kinds
 from ticks import MODELS, SLICES, seconds_a_tick
 from worlds import MONITORS, make_world
 
 from drift_monitor.detectors import DETECTORS
-from drift_monitor.quiet import USUAL_EFFORT, Effort
+from drift_monitor.quiet import Effort
 
-_JUDGING = ("detectors", "monitors", "quality", "quiet", "severity", "sketches", "yardsticks")
-"""Modules of the monitor on which the results depend."""
-_SIMULATING = ("delays", "harms", "quiet_weeks", "texts", "worlds")
-"""Modules of this benchmark on which they depend."""
 _PART = 5
 """Seeds between two lines of progress."""
 
@@ -47,43 +42,16 @@ def _kinds() -> Mapping[str, Kind]:
     return read_kinds()
 
 
-def one_model(seed: int) -> dict[str, float]:
-    """Return everything measured on one simulated model; kept, so that a run can be taken up."""
-    kept = _home() / f"{seed}.json"
-    if not kept.exists():
-        found = _measure(seed)
-        kept.with_suffix(".new").write_text(json.dumps(found))
-        kept.with_suffix(".new").rename(kept)
-    return json.loads(kept.read_text())
-
-
-@cache
-def _home() -> Path:
-    """Return where results are kept: another folder once the code that makes them is another."""
-    content = hashlib.sha256()
-    paths = [*(ROOT / "libs" / "stats" / "src" / "stats").glob("[!_]*.py")]
-    paths += (ROOT / "benchmarks" / "drift" / f"{name}.py" for name in _SIMULATING)
-    monitor = ROOT / "services" / "drift-monitor" / "src" / "drift_monitor"
-    for path in sorted([*paths, *(monitor / f"{name}.py" for name in _JUDGING)]):
-        content.update(path.read_bytes())
-    home = ROOT / ".isogloss" / "benchmarks" / f"drift-models-{content.hexdigest()[:12]}"
-    home.mkdir(parents=True, exist_ok=True)
-    return home
-
-
-def _measure(seed: int) -> dict[str, float]:
-    world = make_world(_kinds(), seed, USUAL_EFFORT)
-    found = quiet_weeks(_kinds(), world, seed)
-    return found | delays(_kinds(), world, seed) | harms(_kinds(), world, seed)
+def _one_model(seed: int) -> dict[str, float]:
+    return one_model(_kinds(), seed)
 
 
 def simulate(seeds: int, workers: int) -> Found:
     """Return what was measured by name: [seeds]."""
     _kinds()
-    _home()
     rows: list[dict[str, float]] = []
     with ProcessPoolExecutor(workers) as pool:
-        for row in pool.map(one_model, range(seeds)):
+        for row in pool.map(_one_model, range(seeds)):
             rows.append(row)
             if len(rows) % _PART == 0:
                 tell(f"{len(rows)} of {seeds} models")
@@ -185,6 +153,7 @@ def _models(report: Report, given: argparse.Namespace) -> list[Bar]:
 _PARTS = {
     "models": _models,
     "tick": lambda report, _given: list(tick_bars(report)),
+    "week": lambda report, _given: list(week_bars(report, _kinds())),
     "peers": lambda report, given: list(peer_bars(report, _kinds(), given.peer_seeds)),
 }
 

@@ -48,12 +48,18 @@ class Kind:
 
 def read_kinds() -> Mapping[str, Kind]:
     """Return each kind of text: those of one review have one position in all kinds of reviews."""
-    home = ROOT / ".isogloss" / "benchmarks" / f"drift-{_version()}"
+    home = home_of_texts()
+    return {path.stem: _kind(Reference.load(path)) for path in sorted(home.glob("*.safetensors"))}
+
+
+def home_of_texts() -> Path:
+    """Return the folder of a Reference file for each kind, made where it is not there yet."""
+    home = ROOT / ".isogloss" / "benchmarks" / f"drift-texts-{_version()}"
     if not (home / "done").exists():
         home.mkdir(parents=True, exist_ok=True)
         _write(home)
         (home / "done").touch()
-    return {path.stem: _kind(Reference.load(path)) for path in sorted(home.glob("*.safetensors"))}
+    return home
 
 
 def read_texts() -> Mapping[str, Sequence[str]]:
