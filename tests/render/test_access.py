@@ -376,3 +376,16 @@ def test_a_release_can_move_to_another_repository(chart):
     repositories = json.loads(variables_of(chart, documents)["repositories"].replace("'", '"'))
     assert repositories["isogloss-keys"][1] == "next.example/isogloss/registry-proxy"
     assert repositories["isogloss-predictor"][1] == "next.example/isogloss/inference"
+
+
+@pytest.mark.parametrize("values", GUARDED)
+def test_what_the_drift_monitor_mounts_is_what_its_admission_lets_in(chart, values):
+    documents = chart.rendered("isogloss", values)
+    policies = chart.of_kind(documents, "ValidatingAdmissionPolicy")
+    rules = policies[f"isogloss-{NAMESPACE}-service-pods"]["spec"]["validations"]
+    (rule,) = [r["expression"] for r in rules if "'/etc/isogloss/key'" in r["expression"]]
+    pod = chart.pods(documents)["isogloss-drift-monitor"]
+    claims = {v["name"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    for mount in pod["containers"][0]["volumeMounts"]:
+        own_claim = mount["mountPath"] == "/data" and mount["name"] in claims
+        assert own_claim or f"'{mount['mountPath']}'" in rule.rpartition("|| (m.mountPath")[0]
