@@ -47,6 +47,19 @@ class Sender:
         for thread in threads:
             thread.join()
 
+    def pace(self, batches: int, first: int, a_second: float) -> list[float]:
+        """Post batches one after the other at a rate; return the seconds that each took."""
+        connection, seconds = http.client.HTTPConnection("127.0.0.1", self._port), []
+        due = time.perf_counter()
+        for number in range(first, first + batches):
+            due += 1 / a_second
+            time.sleep(max(0.0, due - time.perf_counter()))
+            began = time.perf_counter()
+            self._post(connection, number)
+            seconds.append(time.perf_counter() - began)
+        connection.close()
+        return seconds
+
     def _post(self, connection: http.client.HTTPConnection, number: int) -> None:
         # Ids of batch and requests have a fixed width, so that they are exchanged in place.
         body = self._bodies[number % KINDS].replace(b"batch-00000000", b"batch-%08d" % number)

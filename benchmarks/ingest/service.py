@@ -72,6 +72,7 @@ class Service:
             (folder / name).write_text(text)
             (folder / name).chmod(0o600)
         generate_key(folder / "key.pem")
+        self._folder = folder
         self.port = 18_200 + os.getpid() % 1000
         settings = {
             "PORT": str(self.port),
@@ -121,6 +122,11 @@ class Service:
         """Return its resident bytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize()
+
+    def kept(self) -> int:
+        """Return the bytes of its tables and journal."""
+        files = (self._folder / "data").rglob("*")
+        return sum(path.stat().st_size for path in files if path.is_file())
 
     def seconds_of_cpu(self) -> float:
         """Return the CPU time that it has taken."""

@@ -64,16 +64,28 @@ def test_a_repeated_half_changes_nothing_and_one_that_stays_alone_is_counted():
     join.add(*half(REQUEST, {"text": TEXT}))
     assert join.take(30.0, "x") == []
     assert join.dropped == 0
-    assert join.take(100.0, "x") == []
+    (packed,) = join.take(100.0, "x")
+    assert read_batch(packed).outcome == ["error"]
     assert join.dropped == 1
     assert not join.halves
 
 
-def test_answers_to_another_number_of_texts_are_dropped():
+def test_an_answer_without_its_request_is_a_failed_request_beside_others():
+    join = Join()
+    join.add("e1", half(RESPONSE, {"prediction": "positive"})[1])
+    join.add("e2", half(REQUEST, {"text": TEXT}, now=70.0)[1])
+    join.add("e2", half(RESPONSE, {"prediction": "negative"}, now=70.5)[1])
+    batch = read_batch(join.take(100.0, "x")[0])
+    assert (batch.outcome, batch.label.tolist()) == (["ok", "error"], [0, -1])
+    assert batch.labels == ("negative",)
+
+
+def test_answers_to_another_number_of_texts_are_a_failed_request():
     join = Join()
     join.add(*half(REQUEST, {"instances": ["a", "b"]}))
     join.add(*half(RESPONSE, {"predictions": ["positive"]}))
-    assert (join.take(11.0, "x"), join.dropped) == ([], 1)
+    assert read_batch(join.take(11.0, "x")[0]).outcome == ["error"]
+    assert join.dropped == 1
 
 
 def test_halves_that_never_meet_are_bounded():

@@ -23,6 +23,7 @@ _SLICE_HEADER = "x-slice-"
 _MOST_HALVES = 10_000
 """Of which the other half is missing: the logger never sends the response of a failed request."""
 _HALF_SECONDS = 60.0
+_NO_ANSWER = None
 
 
 class LogRefused(Exception):
@@ -79,7 +80,7 @@ class Join:
     def _join(self, asked: Half, answered: Half) -> None:
         texts, labels = asked.texts or (), answered.labels or ()
         if len(texts) != len(labels):
-            self.dropped += 1
+            self._fail(asked)
             return
         held = self.rows.setdefault((asked.model, asked.version), [])
         several = len(texts) > 1
@@ -88,8 +89,14 @@ class Join:
             held.append(_row(asked, answered, name, measured) | {"answer": label})
 
     def _drop(self, event_id: str) -> None:
-        del self.halves[event_id]
+        self._fail(self.halves.pop(event_id))
+
+    def _fail(self, half: Half) -> None:
+        """Count a request of which a half is missing as failed: `arrivals` finds many of them."""
         self.dropped += 1
+        row = _row(half, half, half.request_id, (0, 0, 0.0))
+        failed = row | {"outcome": "error", "answer": _NO_ANSWER}
+        self.rows.setdefault((half.model, half.version), []).append(failed)
 
 
 def read_half(headers: Mapping[str, str], body: bytes, now: float) -> tuple[str, Half]:
@@ -216,9 +223,10 @@ def _row(
 
 
 def _pack(name: str, model: str, version: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
-    labels = sorted({row["answer"] for row in rows})
+    labels = sorted({row["answer"] for row in rows} - {_NO_ANSWER})
     columns: dict[str, Any] = {key: [row[key] for row in rows] for key in rows[0]}
-    columns["label"] = [labels.index(answer) for answer in columns.pop("answer")]
+    places = {label: place for place, label in enumerate(labels)} | {_NO_ANSWER: -1}
+    columns["label"] = [places[answer] for answer in columns.pop("answer")]
     columns["projection"] = np.zeros((len(rows), PROJECTION), dtype="<f2").tobytes()
     head = {"schema": SCHEMA, "batch_id": name, "model": model, "version": version}
     packed = msgpack.packb(head | {"labels": labels, "rows": len(rows), "columns": columns})
