@@ -3,7 +3,8 @@
 The service is the real process with its journal and SQLite, held to one core; the sender, on the
 others, posts packed batches of 500 events over kept connections and waits where it is told to. An
 event counts once it is in the tables. Rows are drawn at random: what they say costs nothing here.
-Then ten versions' callers name a thousand Slices, which must not cost more than is stated. Writes results/ingest.json and .md.
+Then ten versions' callers name a thousand Slices, which must not cost more than is stated. Writes
+results/ingest.json and .md.
 """
 
 import argparse
