@@ -1,7 +1,7 @@
 """Failed requests of users while everything is changed that people change."""
 
 from bars import Bar, Report, tell
-from stage import Stage
+from stage import Stage, failed
 
 from kube import eventually
 from sentiment import MODEL
@@ -23,11 +23,11 @@ def measure_changes(report: Report, stage: Stage) -> list[Bar]:
         with stage.loaded(RATE) as load:
             step(stage)
             counts = load.stop()
-        failed = counts["failures"] + counts["not_sent"]
-        tell(f"{name}: {failed} of {counts['requests']} requests failed")
+        lost = failed(counts)
+        tell(f"{name}: {lost} of {counts['requests']} requests failed")
         identity = name.split(maxsplit=1)[0]
         what = f"failed of {counts['requests']} production requests: {name}"
-        bars.append(report.at_most(f"failed-{identity}", what, 0, failed))
+        bars.append(report.at_most(f"failed-{identity}", what, 0, lost))
     return bars
 
 

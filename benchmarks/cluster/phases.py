@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import machine
 from bars import Bar, Report, tell
-from stage import Stage
+from stage import Stage, failed
 
 from kube import eventually, kubectl
 from sentiment import MODEL
@@ -30,10 +30,10 @@ def measure_phases(report: Report, stage: Stage) -> list[Bar]:
         with stage.loaded(60) as load:
             seen, end = one_rollout(stage, bad_day)
             counts = load.stop()
-        failed = counts["failures"] + counts["not_sent"]
-        tell(f"{name}: in {', '.join(seen)}; then {end}; {failed} of {counts['requests']} failed")
+        lost = failed(counts)
+        tell(f"{name}: in {', '.join(seen)}; then {end}; {lost} of {counts['requests']} failed")
         what = f"failed of {counts['requests']} production requests: {name} in {', '.join(seen)}"
-        bars.append(report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, failed))
+        bars.append(report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, lost))
         without_end += [name] if end not in ENDED else []
     what = f"Rollouts without an end, of {len(BAD_DAYS)} bad days: {', '.join(without_end) or '-'}"
     return [*bars, report.at_most("bad-days-without-end", what, 0, len(without_end))]

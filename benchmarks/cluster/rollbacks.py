@@ -3,7 +3,7 @@ the version that was left, as the load generator saw it.
 """
 
 from bars import Bar, Report, tell
-from stage import Stage, percentile
+from stage import Stage, failed, percentile
 
 from sentiment import MODEL
 
@@ -13,7 +13,7 @@ RATE = 300
 def measure_rollbacks(report: Report, stage: Stage, tries: int) -> list[Bar]:
     """Go back while the version bakes with all traffic; `decided_at` is before the API write."""
     release = stage.release
-    times, failed, requests = [], 0, 0
+    times, lost, requests = [], 0, 0
     for attempt in range(tries):
         stage.reset(bakeSeconds=120)
         with stage.loaded(RATE) as load:
@@ -23,7 +23,7 @@ def measure_rollbacks(report: Report, stage: Stage, tries: int) -> list[Bar]:
             counts = load.stop()
         left = counts["versions"][stage.second]["last_sent_at"]
         times.append((left - back["decided_at"]) * 1000)
-        failed += counts["failures"] + counts["not_sent"]
+        lost += failed(counts)
         requests += counts["requests"]
         tell(f"rollback {attempt + 1} of {tries}: last request {times[-1]:.0f} ms after")
     what = (
@@ -32,5 +32,5 @@ def measure_rollbacks(report: Report, stage: Stage, tries: int) -> list[Bar]:
     return [
         report.at_most("rollback-p99-ms", f"p99 of {what}", 250, percentile(times, 0.99)),
         report.shown("rollback-median-ms", f"median of {what}", percentile(times, 0.5)),
-        report.at_most("rollback-failed", f"failed of {requests} requests meanwhile", 0, failed),
+        report.at_most("rollback-failed", f"failed of {requests} requests meanwhile", 0, lost),
     ]

@@ -4,7 +4,7 @@ import math
 import time
 
 from bars import Bar, Report, tell
-from stage import Stage
+from stage import Stage, failed
 
 from kube import eventually
 from sentiment import MODEL
@@ -30,12 +30,12 @@ def hurt(report: Report, stage: Stage) -> list[Bar]:
             time.sleep(8)
             abort(stage)
             counts = load.stop()
-        failed = counts["failures"] + counts["not_sent"]
-        tell(f"shadow {name}: {failed} of {counts['requests']} failed")
+        lost = failed(counts)
+        tell(f"shadow {name}: {lost} of {counts['requests']} failed")
         what = (
             f"failed of {counts['requests']} production requests: the shadow {name} while mirrored"
         )
-        bars.append(report.at_most(f"shadow-{name.split()[-1]}", what, 0, failed))
+        bars.append(report.at_most(f"shadow-{name.split()[-1]}", what, 0, lost))
     return bars
 
 

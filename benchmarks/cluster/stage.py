@@ -2,11 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bars import tell
 
 from kube import kubectl
 from load import NAMESPACE, Load, Users
@@ -72,6 +74,16 @@ def set_up() -> Iterator[Stage]:
     finally:
         release.uninstall()
         kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def failed(counts: Mapping[str, Any]) -> int:
+    """Return how many requests failed or could not be sent in time; tell which way."""
+    ways = {status: n for status, n in counts["by_status"].items() if status != "200"}
+    ways |= counts["unanswered"]
+    ways |= {"not sent in time": counts["not_sent"]} if counts["not_sent"] else {}
+    if ways:
+        tell("failed: " + ", ".join(f"{n} {way}" for way, n in ways.items()))
+    return int(counts["failures"] + counts["not_sent"])
 
 
 def percentile(values: list[float], share: float) -> float:
