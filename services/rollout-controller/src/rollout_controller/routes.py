@@ -33,7 +33,7 @@ from rollout_controller.schemas import (
     StartBody,
 )
 from servicekit.callers import Caller, Callers, caller_dependency
-from servicekit.problems import Problem, problem_page
+from servicekit.problems import Problem, problem_answers, problem_page
 
 _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     TransitionRefused: (404, "unknown-version", "Unknown version"),
@@ -44,38 +44,39 @@ _TABLE: Mapping[type[Exception], tuple[int, str, str]] = {
     GatewayUnreachable: (503, "gateway-unreachable", "Gateway unreachable"),
     WorkloadsUnreachable: (503, "workloads-unreachable", "Workloads unreachable"),
 }
+_MOVING = problem_answers(400, 409)
 _RETRY_AFTER = {"Retry-After": "2"}
 _LONGEST_SUMMARY = 500
 
 
 def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
     """Return the routes of this service."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(401, 403, 404, 422, 503))
     _add_pages(router, loops, ports, callers)
     operator = Annotated[Caller, Depends(caller_dependency(callers, "operator"))]
 
-    @router.post("/v1/models/{m}/rollouts", status_code=202)
+    @router.post("/v1/models/{m}/rollouts", status_code=202, responses=_MOVING)
     async def start(m: ModelName, _caller: operator, body: StartBody) -> dict[str, Any]:
         memory = _memory(loops, m)
         rollout = await start_rollout(ports, memory, body.version, supersede=body.supersede)
         return {"rollout": rollout.to_dict()}
 
-    @router.post("/v1/models/{m}/rollouts/current/pause")
+    @router.post("/v1/models/{m}/rollouts/current/pause", responses=_MOVING)
     async def hold(m: ModelName, caller: operator, body: ReasonBody) -> dict[str, Any]:
         memory = _memory(loops, m)
         return _changed(memory, await pause(ports, memory, _said(body, caller)))
 
-    @router.post("/v1/models/{m}/rollouts/current/resume")
+    @router.post("/v1/models/{m}/rollouts/current/resume", responses=_MOVING)
     async def go_on(m: ModelName, _caller: operator, _body: ReasonBody) -> dict[str, Any]:
         memory = _memory(loops, m)
         return _changed(memory, await resume(ports, memory))
 
-    @router.post("/v1/models/{m}/rollouts/current/abort")
+    @router.post("/v1/models/{m}/rollouts/current/abort", responses=_MOVING)
     async def give_up(m: ModelName, caller: operator, body: ReasonBody) -> dict[str, Any]:
         memory = _memory(loops, m)
         return _changed(memory, await abort(ports, memory, _said(body, caller)))
 
-    @router.post("/v1/models/{m}/rollback")
+    @router.post("/v1/models/{m}/rollback", responses=_MOVING)
     async def back(m: ModelName, caller: operator, body: RollbackBody) -> dict[str, Any]:
         memory = _memory(loops, m)
         done = await roll_back(ports, memory, _said(body, caller), body.to)
@@ -86,7 +87,7 @@ def rollout_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
 
 def alert_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
     """Return where Alertmanager tells its alerts."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(400, 401, 403, 422, 503))
     alertmanager = Annotated[Caller, Depends(caller_dependency(callers, "alertmanager"))]
 
     @router.post("/v1/alerts")
@@ -105,7 +106,7 @@ def alert_routes(loops: Loops, ports: Ports, callers: Callers) -> APIRouter:
 
 def mirror_probe_routes(arrivals: MirrorArrivals) -> APIRouter:
     """Return where the probe requests of a mirror arrive; who knows the tag may come."""
-    router = APIRouter()
+    router = APIRouter(responses=problem_answers(404, 422))
 
     @router.post("/mirror-probe/{tag}", status_code=204)
     async def arrive(tag: ProbeTag, number: ProbeNumber, request: Request) -> None:

@@ -3,13 +3,19 @@
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 ProbeTag = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 ProbeNumber = Annotated[int, Query(ge=0, lt=1000)]
 Reference = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|[1-9][0-9]{0,8})$")]
 ReasonText = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _refuse_number(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a time is written as RFC 3339 says")  # noqa: TRY004 - pydantic's refusal
+    return value
 
 
 class Body(BaseModel):
@@ -35,7 +41,7 @@ class AlertItem(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str] = Field(max_length=100)
     annotations: dict[str, str] = Field({}, max_length=100)
-    starts_at: AwareDatetime = Field(alias="startsAt")
+    starts_at: Annotated[AwareDatetime, BeforeValidator(_refuse_number)] = Field(alias="startsAt")
 
 
 class AlertsBody(BaseModel):
