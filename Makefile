@@ -49,8 +49,8 @@ render: setup ## write what is made from charts and code: schemas, tables of val
 	@helm="$$(PYTHON=$(CURDIR)/$(BIN)/python tests/cluster/program.sh helm)"; $(BIN)/python scripts/render_manifests.py --helm "$$helm"
 
 .PHONY: chaos
-chaos: setup ## the rollout-controller killed between any two of its deeds, and each neighbour away in each Phase
-	@ISOGLOSS_CHAOS=yes $(BIN)/python -m pytest tests/chaos $(ARGS)
+chaos: setup ## the rollout-controller killed between any two of its deeds, and each neighbour away in each Phase (benchmarks/results/chaos.md)
+	@PYTHONPATH=benchmarks $(BIN)/python benchmarks/chaos.py $(ARGS)
 
 fuzz: setup ## what is written in C under sanitizers, on random models, texts and packets (ARGS="--examples 100000")
 	@for member in $(NATIVE); do $(BIN)/python scripts/sanitize.py $$member $(ARGS); done

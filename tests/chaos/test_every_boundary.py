@@ -15,7 +15,7 @@ LIMIT_SECONDS = 10
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 async def test_whatever_fails_between_two_deeds_the_story_ends_the_same(
-    story, fault, played, boundaries
+    story, fault, played, boundaries, record_property
 ):
     undisturbed = await played(story)
     for at in boundaries(len(undisturbed.deeds), story, fault):
@@ -23,5 +23,6 @@ async def test_whatever_fails_between_two_deeds_the_story_ends_the_same(
         where = f"{story.name}, {fault} at {at}: {ended.hit}"
         assert ended.hit, where
         assert ended.seconds is not None, where
+        record_property("seconds", ended.seconds)
         assert ended.seconds < LIMIT_SECONDS, where
         assert ended.state() == undisturbed.state(), where

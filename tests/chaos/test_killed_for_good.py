@@ -127,7 +127,7 @@ def end(service):
 
 @pytest.mark.skipif(not WHOLE, reason="some minutes: make chaos")
 @pytest.mark.parametrize("back", [False, True], ids=["to the end", "and back by hand"])
-def test_a_controller_that_is_killed_at_every_deed_fails_nobody(supervised, back):
+def test_a_controller_that_is_killed_at_every_deed_fails_nobody(supervised, back, record_property):
     supervisor, killer = supervised
     service = supervisor.service
     with Load(service.gateway).running(callers=2) as load:
@@ -141,11 +141,11 @@ def test_a_controller_that_is_killed_at_every_deed_fails_nobody(supervised, back
         killer.armed = False
 
     verified = httpx.get(**supervisor.registry("/v1/ledger/verify")).json()
-    print(  # noqa: T201 - measured, for whoever reads the run
-        f"\n{len(killer.kills)} kills, {sum(load.statuses.values())} requests, "
-        f"{dict(load.statuses)}; consistent after {max(supervisor.seconds):.2f} s at the latest: "
-        f"{killer.kills}"
-    )
+    for seconds in supervisor.seconds:
+        record_property("seconds", round(seconds, 3))
+    record_property("kills", len(killer.kills))
+    record_property("requests", sum(load.statuses.values()))
+    record_property("failed", sum(n for status, n in load.statuses.items() if status != 200))
     assert set(load.statuses) == {200}
     assert max(supervisor.seconds) < LIMIT_SECONDS
     assert verified["problem"] is None

@@ -21,7 +21,7 @@ from lifecycle.model_states import Waiver
 from lifecycle.policies import read_policy
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from lifecycle.stages import Stage
-from rollout_controller.deciding import Step, never_decided, silent_in_the_bake, steps_of
+from rollout_controller.deciding import Step, never_decided, steps_of, worth_knowing
 from rollout_controller.foresee import NeverEnds, foresee
 from rollout_controller.ledger_moves import HeldPolicy
 from rollout_controller.noise_floors import NoiseFloor, limits_under
@@ -183,8 +183,14 @@ def test_each_step_names_what_decides_it():
 
 
 def test_a_comparison_is_said_to_be_silent_while_all_users_have_the_candidate():
-    (text,) = silent_in_the_bake(limiting("error_difference", guards=CANARY, evidence="canary"))
+    policy = limiting("error_difference", guards=CANARY, evidence="canary")
+    (text,) = worth_knowing(policy, a_served_model())
     assert text.startswith("more: error_difference says nothing while BAKING")
+
+
+def test_a_partial_mirror_is_said_to_need_the_gateways_count():
+    (text,) = worth_knowing(a_policy().policy, a_served_model(mirrorPercent=20))
+    assert "unless the gateway's own count" in text
 
 
 async def test_nothing_is_given_up_for_a_version_that_would_be_stuck():

@@ -60,14 +60,20 @@ def never_decided(policy: GatePolicy, served: ServedModel, *, first: bool) -> li
     return told
 
 
-def silent_in_the_bake(policy: GatePolicy) -> list[str]:
-    """Name the comparisons that say nothing once all users have the Candidate."""
-    return [
+def worth_knowing(policy: GatePolicy, served: ServedModel) -> list[str]:
+    """Say what keeps no Rollout from its end and yet decides less than it seems to: comparisons
+    once all users have the Candidate, and a mirror whose missing answers the gateway has to tell.
+    """
+    silent = [
         f"{gate.name}: {rule.measure} says nothing while BAKING, as the Baseline has no users then"
         for gate in canary_gates(policy)
         for rule in gate.rules
         if rule.measure in COMPARISONS
     ]
+    if served.mirror_percent == _ALL:
+        return silent
+    told = "no shadow PASSes unless the gateway's own count of them can be read"
+    return [*silent, f"{served.mirror_percent} % of the requests are mirrored: {told}"]
 
 
 def _in_the_shadow(policy: GatePolicy, served: ServedModel) -> Iterator[str]:

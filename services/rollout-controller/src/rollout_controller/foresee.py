@@ -12,8 +12,8 @@ from rollout_controller.deciding import (
     TO_CANARY,
     Step,
     never_decided,
-    silent_in_the_bake,
     steps_of,
+    worth_knowing,
 )
 from rollout_controller.memory import ModelMemory
 from rollout_controller.noise_floors import NoiseFloor, limits_under
@@ -62,7 +62,7 @@ async def foresee(
     waived = _waived(policy, version, ports.clock.now())
     refused = never_decided(policy, served, first=False)
     refused += limits_under(policy, floor, waived) if floor else []
-    remarks = (*doubt, *silent_in_the_bake(policy))
+    remarks = (*doubt, *worth_knowing(policy, served))
     return Outlook(served.strategy, steps_of(policy, served), tuple(refused), remarks, floor)
 
 
