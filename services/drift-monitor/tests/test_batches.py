@@ -69,6 +69,15 @@ def test_a_head_that_breaks_the_contract_is_refused(traffic, packed, changes):
         read_batch(packed(traffic().document(2) | changes))
 
 
+@pytest.mark.parametrize("where", ["head", "slices"])
+def test_arrays_nested_without_end_are_refused(traffic, packed, where):
+    document, deep = traffic().document(2), b"\x91" * 100_000 + b"\x01"
+    target = document if where == "head" else document["columns"]
+    target["more" if where == "head" else "slices"] = "HERE"
+    with pytest.raises(BatchRefused):
+        read_batch(packed(document).replace(packed("HERE"), deep))
+
+
 @given(body=st.binary(max_size=200))
 def test_bytes_that_are_no_batch_are_refused_not_crashed_on(body):
     with pytest.raises(BatchRefused):

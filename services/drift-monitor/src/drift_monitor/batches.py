@@ -166,7 +166,8 @@ def read_batch(body: bytes) -> EventBatch:
 def _decode(decoder: "msgspec.msgpack.Decoder[_Read]", body: bytes) -> _Read:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    # Also what is skipped may be nested deeper than anybody means.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BatchRefused(f"the body is not a batch of schema {SCHEMA}: {error}") from error
 
 
