@@ -26,10 +26,13 @@ def test_mirrored_answers_and_feedback_become_signed_evidence(running, traffic, 
             assert (await monitor.send(packed(document))).json() == {"accepted": 3}
         items = [{"request_id": f"request-{i}", "label": "positive"} for i in range(2)]
         feedback = await monitor.ask("POST", "/v1/feedback", json={"items": items})
-        assert feedback.json() == {"accepted": 2}
+        assert feedback.json()["accepted"] == 2
         single = {"request_id": "request-2", "label": "positive"}
         assert (await monitor.ask("POST", "/v1/feedback", "operator", json=single)).json()
         await monitor.counted()
+        items += [{"request_id": "nobodys", "label": "positive"}]
+        again = await monitor.ask("POST", "/v1/feedback", json={"items": items})
+        assert again.json() == {"accepted": 3, "unused": 1}
 
         page = await monitor.pairing()
         assert page["labelled"] == {"n": 3, "wins": 1, "losses": 0}

@@ -31,6 +31,9 @@ class Metrics:
         )
         self.dropped = counter("dropped_total", "Events not used for something", "reason")
         self.feedback = counter("labels_total", "Labels received as feedback")
+        self.unused_labels = counter(
+            "unused_labels_total", "Labels of requests on no list and in no pairing, as they came"
+        )
         self.waiting = gauge("batches_waiting", "Event batches waiting to be counted")
         self.pairs = gauge(
             "pairs", "Answers of the newest pairing, by state", "model", "rollout", "state"

@@ -4,7 +4,7 @@ Tables are read and written inside one transaction, which also moves the journal
 so a batch is counted once whatever crashes when.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -134,6 +134,9 @@ class Answers(Protocol):
 
     def repeats(self, model: str, digest: str, since: float) -> Repeats:
         """Count a version's answered texts from `since` on, and those answered twice."""
+
+    def unused(self, request_ids: Collection[str]) -> int:
+        """Count the requests that are on no list and among no pairing's answers."""
 
     def labels_since(self, since: float) -> int:
         """Return how many labels came from `since` on, for all models."""

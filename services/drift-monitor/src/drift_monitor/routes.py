@@ -61,11 +61,17 @@ async def take_events(request: Request, parts: Wired) -> dict[str, int]:
 
 @router.post("/v1/feedback", dependencies=[role("operator", "predictor")])
 async def take_feedback(feedback: Feedback, parts: Wired) -> dict[str, int]:
-    """Keep true labels, to be joined on the request id."""
+    """Keep true labels, to be joined on the request id; say how many measure nothing."""
     labels, now = feedback.labels, parts.clock()
-    await write(parts, lambda transaction: transaction.answers.label(now, labels))
+
+    def keep(transaction: Transaction) -> int:
+        transaction.answers.label(now, labels)
+        return transaction.answers.unused(labels)
+
+    unused = await write(parts, keep)
     parts.metrics.feedback.inc(len(labels))
-    return {"accepted": len(labels)}
+    parts.metrics.unused_labels.inc(unused)
+    return {"accepted": len(labels), "unused": unused}
 
 
 @router.put("/v1/models/{model}/pairings/{rollout}", dependencies=[role("rollout-controller")])

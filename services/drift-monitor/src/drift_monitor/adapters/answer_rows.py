@@ -1,7 +1,7 @@
 """Answers and labels as rows; a pairing is counted by joining them on the request id."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,10 +18,11 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union,
     union_all,
 )
 
-from drift_monitor.adapters.tables import ANSWERS, HELD, LABELS, VERSIONS
+from drift_monitor.adapters.tables import ANSWERS, DRAWN, HELD, LABELS, VERSIONS
 from drift_monitor.adapters.upserts import insert_into, insert_new
 from drift_monitor.answers import Answer, AnswerColumns
 from drift_monitor.mirrored import Span
@@ -127,6 +128,20 @@ class AnswerRows:
             func.coalesce(func.sum(_flag(and_(first, again.c.label != copies.c.label))), 0),
         ).select_from(copies.outerjoin(again, same))
         return Repeats(*(int(count) for count in self._connection.execute(query).one()))
+
+    def unused(self, request_ids: Collection[str]) -> int:
+        """Count the requests that are on no list and among no rows."""
+        ids = set(request_ids)
+        requests = {name.partition("#")[0] for name in ids}
+        listed = select(DRAWN.c.request_id).where(DRAWN.c.request_id.in_(ids))
+        answered = select(ANSWERS.c.request_id).where(
+            # By the primary key, which begins with the version.
+            ANSWERS.c.version.in_(select(VERSIONS.c.row)),
+            ANSWERS.c.request.in_(requests),
+            ANSWERS.c.request_id.in_(ids),
+        )
+        used = self._connection.execute(union(listed, answered)).scalars()
+        return len(ids.difference(used))
 
     def labels_since(self, since: float) -> int:
         """Return how many labels came from `since` on."""
