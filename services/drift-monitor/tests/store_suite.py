@@ -171,6 +171,7 @@ class StoreSuite:
             transaction.answers.label(9.0, {lowest[1]: "negative"})
             first, second = transaction.sample.drawn(DIGEST, 0.0)
             assert {first.truth, second.truth} == {None, "negative"}
+            assert transaction.answers.unused([lowest[0], "nobodys"]) == 1
             assert transaction.sample.open_cohorts() == []
 
     def test_a_report_replaces_the_one_for_the_same_time(self, store):
