@@ -66,7 +66,8 @@ class Answering:
                     self.close_connection = True
                     return
                 status, headers, document = answer
-                content = json.dumps(document).encode()
+                raw = isinstance(document, bytes)
+                content = document if raw else json.dumps(document).encode()
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)

@@ -74,6 +74,13 @@ def project(tmp_path_factory, users):
     return folder
 
 
+def test_a_models_ci_checks_the_data_in_a_job(command, project):
+    before = command.jobs()
+    command.asked_to_end("ci", "schema", project)
+
+    assert any("check-data" in job for job in command.jobs() - before)
+
+
 @pytest.fixture(scope="module")
 def version(command, project):
     """A version that the command alone has brought from labels to STAGING; its digest."""

@@ -268,7 +268,7 @@ def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project,
     gates = [
         {
             "name": "quality",
-            "guards": ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"],
+            "guards": OFFLINE_MOVES,
             "evidence": "offline",
             "rules": [
                 {"measure": "macro_f1", "at_least": 0.8, "min_n": 40},
@@ -300,6 +300,23 @@ def test_what_a_run_kept_is_judged_by_the_projects_offline_gates(train, project,
     assert bad[1]["verdict"]["outcome"] == "FAIL"
 
 
+def test_a_model_is_judged_in_the_job_that_trains_it_where_that_is_asked(
+    project, run_job, mlflow_url
+):
+    rules = [{"measure": "macro_f1", "at_least": 0.8, "min_n": 40}]
+    gate = {"name": "quality", "guards": OFFLINE_MOVES, "evidence": "offline", "rules": rules}
+    policy = {"kind": "GatePolicy", "name": "p", "version": "1", "evidence_max_age_hours": 1}
+    document = {**policy, "gates": [gate, *UNUSED_GATES]}
+    (project / "policy.yaml").write_text(yaml.safe_dump(document))
+    train = ("train", project, "--family", "tfidf_linear", "--judge", "--flip-labels")
+
+    code, result, said = run_job(*train, MLFLOW_TRACKING_URI=mlflow_url)
+
+    assert code == 1, said
+    assert (result["verdict"]["outcome"], len(result["run_id"])) == ("FAIL", 32)
+
+
+OFFLINE_MOVES = ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"]
 UNUSED_GATES = [
     {
         "name": name,

@@ -37,17 +37,18 @@ def choose_target(
     where: Where, home: Path, options: ClusterOptions, stated: Sequence[str]
 ) -> Target:
     """Return the platform; Misused where `stated`, options of a cluster, come without one."""
+    state = Home(home.expanduser().resolve())
     if where is Where.LOCAL:
         if stated:
             raise Misused(
                 f"{', '.join(stated)} is said of a cluster: add --cluster, or set "
                 "ISOGLOSS_TARGET=cluster"
             )
-        return ThisMachine(Home(home.expanduser().resolve()))
+        return ThisMachine(state)
     # kubectl's children must end with this process, whoever ends it (nohup: nobody's hang-up).
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is signal.SIG_DFL:
             signal.signal(ending, signal.default_int_handler)
     kubeconfig = str(options.kubeconfig.expanduser()) if options.kubeconfig else None
     access = Access(options.context, options.namespace, kubeconfig)
-    return Cluster(Kubectl(access), Release(options.release), options.project_image)
+    return Cluster(Kubectl(access), Release(options.release), options.project_image, state)

@@ -32,7 +32,9 @@ _STANDARD_ERROR = 2
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One project on one platform of this machine; `request` is what `gate` trains."""
+    """One project on one platform; `request` is what `gate` trains, `kept` where it leaves what the
+    next steps need.
+    """
 
     home: Home
     target: Target
@@ -65,7 +67,7 @@ class Pipeline:
 
     def schema(self) -> None:
         """Check data and prompts against their schema, limits, pins and committed contents."""
-        arguments = ["check-data", str(self.project), "--frozen"]
+        arguments = ["check-data", str(self.request.project), "--frozen"]
         result = self.target.run_job(arguments, self.tell, may_fail=True)
         if result["outcome"] != "PASS":
             raise Refused("the data or the prompts failed a check, listed above")
@@ -73,22 +75,25 @@ class Pipeline:
     def gate(self) -> None:
         """Train, and judge the artifact by the project's offline Gates."""
         shutil.rmtree(self.kept, ignore_errors=True)
-        model = self.kept / "model"
-        arguments = [*training_arguments(self.request), "--keep", str(model)]
-        run = self.target.run_job(arguments, self.tell)
+        arguments = [*training_arguments(self.request), "--judge"]
+        run = self.target.run_job(arguments, self.tell, may_fail=True)
+        outcome = run["verdict"]["outcome"]
+        if outcome != "PASS":
+            raise Refused(f"the offline Gates answer {outcome}, as listed above")
+        self.home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.kept.mkdir(parents=True)
         write_whole(self.kept / "run.json", json.dumps(run).encode())
-        arguments = ["offline-gate", str(self.project), "--artifact", str(model)]
-        result = self.target.run_job(arguments, self.tell, may_fail=True)
-        if result["verdict"]["outcome"] != "PASS":
-            raise Refused(
-                f"the offline Gates answer {result['verdict']['outcome']}, as listed above"
-            )
 
-    def pack(self) -> None:
-        """Pack the artifact that passed."""
-        digest = self._run()["digest"].removeprefix("sha256:")
-        packed = self.kept / f"{self.model}-{digest[:12]}.tar"
-        self.tell(f"{packed}: {pack_artifact(self.kept / 'model', packed)}")
+    def pack(self, connections: Connections) -> None:
+        """Fetch the artifact that passed from its run, and pack it."""
+        run, model = self._run(), self.kept / "model"
+        shutil.rmtree(model, ignore_errors=True)
+        model.mkdir()
+        for name in connections.registry.run_files(run["run_id"], run["artifact_path"]):
+            content = connections.registry.run_file(run["run_id"], run["artifact_path"], name)
+            (model / name).write_bytes(content)
+        packed = self.kept / f"{self.model}-{run['digest'].removeprefix('sha256:')[:12]}.tar"
+        self.tell(f"{packed}: {pack_artifact(model, packed, run['digest'])}")
 
     def push(self, connections: Connections) -> None:
         """Apply the policy, register the run, measure it over HTTP, and ask for STAGING."""

@@ -12,11 +12,13 @@ from isogloss.files import write_whole
 _MANIFEST = "manifest.json"
 
 
-def pack_artifact(artifact: Path, to: Path) -> str:
+def pack_artifact(artifact: Path, to: Path, digest: str) -> str:
     """Write `artifact` as a tar file and return its sha256; Refused unless the directory holds
-    exactly what its manifest names.
+    exactly what its manifest names, and the manifest is the one with that digest.
     """
     contents = _verified(artifact)
+    if "sha256:" + hashlib.sha256(contents[_MANIFEST]).hexdigest() != digest:
+        raise Refused(f"{artifact} is not {digest}, which was judged; train it anew")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(contents):

@@ -59,7 +59,8 @@ class Target(Protocol):
         """Look at everything."""
 
     def home_for(self, verb: str) -> Home:
-        """Return the state directory of this machine's platform, which `verb` works on.
+        """Return the state directory of this machine, which `verb` works on.
 
-        Misused in a cluster, with what to use there instead.
+        Misused in a cluster where the verb is about this machine's platform, with what to use there
+        instead.
         """

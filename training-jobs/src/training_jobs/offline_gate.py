@@ -14,7 +14,7 @@ import yaml
 from lifecycle.documents import DocumentRefused
 from lifecycle.evidence import Measurement
 from lifecycle.policies import GatePolicy, read_policy
-from lifecycle.verdicts import Outcome
+from lifecycle.verdicts import Outcome, Verdict
 from training_jobs.adapters.in_process import InProcess, open_artifact
 from training_jobs.dataset.prepared import TEST
 from training_jobs.evaluate import PinnedSets, load_pinned
@@ -40,14 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
     """Measure and judge; the exit code is 1 unless every Gate PASSes."""
-    policy = _load_policy(arguments.project / "policy.yaml")
-    manifest, place = open_artifact(arguments.artifact)
-    pinned = load_pinned(settings.data, manifest.lineage["test_set_digest"])
+    digest, verdict = judge_artifact(arguments.project, arguments.artifact, settings.data)
+    result = {"job": "offline-gate", "digest": digest, "verdict": verdict.to_dict()}
+    return result, 0 if verdict.outcome is Outcome.PASS else 1
+
+
+def judge_artifact(project: Path, artifact: Path, data: Path) -> tuple[str, Verdict]:
+    """Return the artifact's digest and the Verdict on it, whose reasons are told as they stand."""
+    policy = _load_policy(project / "policy.yaml")
+    manifest, place = open_artifact(artifact)
+    pinned = load_pinned(data, manifest.lineage["test_set_digest"])
     verdict = judge_offline(policy, _measure(place, pinned, policy))
     for reason in verdict.reasons:
         tell(f"{reason.outcome} {reason.gate}: {reason.text}")
-    result = {"job": "offline-gate", "digest": manifest.digest, "verdict": verdict.to_dict()}
-    return result, 0 if verdict.outcome is Outcome.PASS else 1
+    return manifest.digest, verdict
 
 
 def _measure(place: InProcess, pinned: PinnedSets, policy: GatePolicy) -> list[Measurement]:

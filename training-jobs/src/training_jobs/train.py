@@ -1,11 +1,13 @@
 """The train job: prepared data and a recipe of `train.yaml` in, a run in MLflow out."""
 
 import argparse
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lifecycle.verdicts import Outcome
 from textmodels.families import FAMILIES
 from training_jobs.adapters.commits import commit_of
 from training_jobs.adapters.packages import Sources, read_folder
@@ -15,6 +17,7 @@ from training_jobs.contents import load_prompt
 from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
 from training_jobs.dataset.rows import NO_LABEL
 from training_jobs.dataset.specs import load_spec
+from training_jobs.offline_gate import judge_artifact
 from training_jobs.plans import Recipe, load_plan, with_settings
 from training_jobs.progress import tell
 from training_jobs.runs import PreparedData, Request, train_and_log
@@ -48,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a drill: learn every label wrong, so that the version must be stopped later",
     )
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="then judge the model by the project's offline Gates; exit code 1 unless they PASS",
+    )
     parser.add_argument("--keep", type=Path, help="directory to copy the model to; new or empty")
     parser.add_argument(
         "--tracking-uri", help="MLflow server; else MLFLOW_TRACKING_URI, else the registry-proxy"
@@ -55,7 +63,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict[str, Any], int]:
-    """Train and log; returns the result and the exit code."""
+    """Train and log, and judge where that is asked; returns the result and the exit code."""
+    if not arguments.judge:
+        return _train(arguments, settings, arguments.keep), 0
+    with tempfile.TemporaryDirectory() as directory:
+        kept = arguments.keep or Path(directory) / "model"
+        result = _train(arguments, settings, kept)
+        _, verdict = judge_artifact(arguments.project, kept, settings.data)
+    code = 0 if verdict.outcome is Outcome.PASS else 1
+    return {**result, "verdict": verdict.to_dict()}, code
+
+
+def _train(
+    arguments: argparse.Namespace, settings: TrainingSettings, keep_in: Path | None
+) -> dict[str, Any]:
     plan = load_plan(arguments.project)
     given = list(arguments.set)
     if arguments.validation_share is not None:
@@ -68,13 +89,13 @@ def run(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[dict
         image=settings.image,
         flip_labels=arguments.flip_labels,
         first_rows=arguments.rows,
-        keep_in=arguments.keep,
+        keep_in=keep_in,
         prompt=load_prompt(arguments.project, recipe.prompt) if recipe.prompt else None,
         pretrained=read_pretrained(recipe, arguments.project, settings),
     )
     tracker = open_tracker(arguments.tracking_uri, settings)
     data = _prepared(arguments.project, settings)
-    return train_and_log(request, data, tracker, time.time(), tell), 0
+    return train_and_log(request, data, tracker, time.time(), tell)
 
 
 def read_pretrained(

@@ -1,9 +1,13 @@
 """The registry-proxy's routes that people use: policies, versions, Transitions, the ledger."""
 
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from isogloss.adapters.http import Service
+
+_MLFLOW = "/api/2.0/mlflow"
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,19 @@ class RegistryProxy:
         """Have artifacts removed that no version names and that are so old."""
         body = {"older_than_hours": older_than_hours, "dry_run": dry_run}
         return self._service.post("/v1/artifacts/collections", body)
+
+    def run_files(self, run_id: str, folder: str) -> list[str]:
+        """Return the names of the files in a folder of a run, as the door to MLflow lists them."""
+        listed = self._service.get(f"{_MLFLOW}/artifacts/list?run_id={run_id}&path={quote(folder)}")
+        files = [each["path"] for each in listed.get("files", []) if not each.get("is_dir")]
+        return [PurePosixPath(path).name for path in files]
+
+    def run_file(self, run_id: str, folder: str, name: str) -> bytes:
+        """Return one file of a run's folder."""
+        run = self._service.get(f"{_MLFLOW}/runs/get?run_id={run_id}")["run"]
+        root = run["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        path = f"/api/2.0/mlflow-artifacts/artifacts/{root}/{quote(folder)}/{quote(name)}"
+        return self._service.send("GET", path).content
 
     def verify(self, anchor: str | None = None) -> Any:
         """Have the ledger's chain walked, up to its end and through an entry that was seen."""

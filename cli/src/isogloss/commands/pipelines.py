@@ -8,6 +8,7 @@ import typer
 
 from isogloss.ci import Pipeline, Step, run_steps
 from isogloss.commands.target import target_of
+from isogloss.connections import Connections
 from isogloss.output import say
 from isogloss.train import TrainingRequest
 
@@ -34,8 +35,8 @@ def run(
             Step("test", pipeline.test),
             Step("schema", pipeline.schema),
             Step("gate", pipeline.gate),
-            Step("pack", pipeline.pack),
-            Step("push", _push(ctx, pipeline)),
+            Step("pack", _connected(ctx, pipeline, pipeline.pack)),
+            Step("push", _connected(ctx, pipeline, pipeline.push)),
         ],
         say,
     )
@@ -70,22 +71,26 @@ def gate(
 @commands.command(epilog="Example: isogloss ci pack examples/sentiment")
 def pack(ctx: typer.Context, project: ProjectArgument) -> None:
     """Pack the artifact that `ci gate` left, once its bytes are what its manifest names."""
-    _pipeline(ctx, project).pack()
+    pipeline = _pipeline(ctx, project)
+    _connected(ctx, pipeline, pipeline.pack)()
 
 
 @commands.command(epilog="Example: isogloss ci push examples/sentiment")
 def push(ctx: typer.Context, project: ProjectArgument) -> None:
     """Register what `ci gate` left, measure it over HTTP, and ask for STAGING."""
-    _push(ctx, _pipeline(ctx, project))()
+    pipeline = _pipeline(ctx, project)
+    _connected(ctx, pipeline, pipeline.push)()
 
 
 def _pipeline(
     ctx: typer.Context, project: Path, family: str = "", rows: int | None = None
 ) -> Pipeline:
     target = target_of(ctx)
-    request = TrainingRequest(project, family, rows=rows)
+    request = TrainingRequest(Path(target.project_path(project)), family, rows=rows)
     return Pipeline(target.home_for("ci"), target, project, request, say)
 
 
-def _push(ctx: typer.Context, pipeline: Pipeline) -> Callable[[], None]:
-    return lambda: pipeline.push(ctx.with_resource(pipeline.target.connect()))
+def _connected(
+    ctx: typer.Context, pipeline: Pipeline, step: Callable[[Connections], None]
+) -> Callable[[], None]:
+    return lambda: step(ctx.with_resource(pipeline.target.connect()))
