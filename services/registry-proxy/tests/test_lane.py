@@ -189,7 +189,7 @@ def test_a_look_begins_after_the_question_and_is_shared():
         return len(looks_begun)
 
     async def asked():
-        looks = Looks(look)
+        looks = Looks(look, threads=1)
         first = asyncio.create_task(looks.see("head"))
         await asyncio.to_thread(looking.acquire)
         later = [asyncio.create_task(looks.see("head")) for _ in range(9)]
@@ -209,7 +209,7 @@ def test_an_asker_who_gives_up_leaves_the_look_to_the_others():
         return about
 
     async def asked():
-        looks = Looks(look)
+        looks = Looks(look, threads=1)
         gone, stays = (asyncio.create_task(looks.see("head")) for _ in range(2))
         await asyncio.to_thread(begun.acquire)
         gone.cancel()

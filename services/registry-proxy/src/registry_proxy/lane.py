@@ -27,6 +27,7 @@ _ANSWERS = 512
 _BODY_BYTES = 65_536
 _TAG_CHARACTERS = 200
 """Answers kept, the longest of them, and the longest `If-None-Match`: 32 MiB at the very most."""
+_MANIFESTS_AT_ONCE = 16
 _ROLES = ("viewer",)
 
 
@@ -148,13 +149,13 @@ def install_lane(app: FastAPI, callers: Callers, ledger: Ledger, store: Artifact
         re.compile(r"/v1/models/[a-z][a-z0-9-]{0,62}/versions/[a-z0-9:]{1,71}"),
         "/v1/models/{m}/versions/{ref}",
         200,
-        Looks(_looking_at_head(ledger)),
+        Looks(_looking_at_head(ledger), threads=1),
     )
     same = Question(
         re.compile(r"/v1/artifacts/(sha256:[0-9a-f]{64})/manifest"),
         "/v1/artifacts/{digest}/manifest",
         304,
-        Looks(_looking_at_manifest(store)),
+        Looks(_looking_at_manifest(store), _MANIFESTS_AT_ONCE),
     )
     app.add_middleware(Lane, callers=callers, questions=(version, same))
 

@@ -4,6 +4,7 @@ with all who asked meanwhile, so what anybody is told was looked at after the qu
 
 import asyncio
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 _About = TypeVar("_About", bound=Hashable)
@@ -11,10 +12,13 @@ _Seen = TypeVar("_Seen")
 
 
 class Looks(Generic[_About, _Seen]):
-    """Looks through `look`, in a thread, at one thing once at a time; `look` raises nothing."""
+    """Looks through `look`, in threads of its own, at one thing once at a time; `look` raises
+    nothing. Its own, so that a store that hangs keeps nobody from looking elsewhere.
+    """
 
-    def __init__(self, look: Callable[[_About], _Seen]) -> None:
+    def __init__(self, look: Callable[[_About], _Seen], threads: int) -> None:
         self._look = look
+        self._threads = ThreadPoolExecutor(threads, "look")
         self._under_way: dict[_About, asyncio.Task[_Seen]] = {}
         self._next: dict[_About, asyncio.Task[_Seen]] = {}
 
@@ -31,6 +35,7 @@ class Looks(Generic[_About, _Seen]):
             await asyncio.wait({before})
         self._under_way[about] = self._next.pop(about)
         try:
-            return await asyncio.to_thread(self._look, about)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._look, about)
         finally:
             del self._under_way[about]
