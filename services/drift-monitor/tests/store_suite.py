@@ -129,6 +129,8 @@ class StoreSuite:
             transaction.answers.label(12.0, {"a": "negative"})
             transaction.answers.label(13.0, {"a": "positive"})
             assert transaction.answers.count(version) == 2
+            transaction.answers.add(version, 20.0, [an_answer("c")])
+            assert transaction.answers.count(version, 20.0) == 1
             assert transaction.registered.versions("sentiment") == [version]
 
     def test_answers_that_are_held_become_rows_when_somebody_asks(self, store):

@@ -295,6 +295,22 @@ def test_what_comes_after_a_full_pairing_counts_for_neither_version(kit, paired)
     assert paired.all(pairing=full, mirror=counted).missing == 0
 
 
+def test_what_an_earlier_pairing_keeps_takes_no_room_of_the_next(kit, paired):
+    kit.rules = replace(kit.rules, pair_limit=3)
+    paired.send(BASELINE, [0] * 3)
+    kit.now += 1000
+    later = replace(PAIRING, rollout="r2", since=kit.now)
+    with kit.begin() as transaction:
+        transaction.registered.put(register(later, [PAIRING]))
+    paired.send(BASELINE, [0] * 3, start=50, time=[kit.now] * 3)
+
+    with kit.store.read() as transaction:
+        (newest, _) = sorted(transaction.registered.pairings("sentiment"), key=lambda p: -p.since)
+        (version,) = transaction.registered.versions("sentiment")
+        assert (newest.rollout, newest.full_at) == ("r2", None)
+        assert transaction.answers.count(version) == 6
+
+
 def test_errors_are_compared_request_by_request(paired):
     paired.send(BASELINE, [0] * 5, outcome=["ok", "ok", "error", "ok", "rejected"])
     paired.send(CANDIDATE, [0] * 5, outcome=["ok", "error", "ok", "rejected", "rejected"])

@@ -34,3 +34,9 @@ def test_what_the_baseline_said_of_a_request_is_looked_up():
     steps = plan_of(answer_rows._reported(VERSIONS, SPAN))
 
     assert [step for step in steps if step.startswith("SEARCH ours") and "request=?" in step], steps
+
+
+def test_what_a_pairing_keeps_is_counted_without_what_was_kept_before_it():
+    (step,) = plan_of(answer_rows._arrived(1, 10.0))
+
+    assert "received_at>?" in step

@@ -17,6 +17,7 @@ from drift_monitor.batches import EventBatch, read_batch
 from drift_monitor.buckets import Bucket, cohort_of
 from drift_monitor.labelling import HIGHEST_PRIORITY, Candidate, priorities_of
 from drift_monitor.pace import Pace
+from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
@@ -125,11 +126,16 @@ class _Counting:
         if version.row not in self.room:
             pairings = self.transaction.registered.pairings(version.model)
             current = [pairing for pairing in pairings if pairing.until is None]
-            roles = {p.candidate: _SHARE_HELD for p in current} | {p.baseline: 1 for p in current}
-            limit = roles.get(version.digest, inf) * self.rules.pair_limit
-            kept = self.transaction.answers.count(version) if limit < inf else 0
-            self.room[version.row] = limit - kept
+            self.room[version.row] = min([inf, *(self._room_in(p, version) for p in current)])
         return self.room[version.row]
+
+    def _room_in(self, pairing: Pairing, version: Version) -> float:
+        """What earlier pairings keep takes no room: a Baseline may be compared again and again."""
+        shares = {pairing.candidate: _SHARE_HELD, pairing.baseline: 1}
+        if version.digest not in shares:
+            return inf
+        kept = self.transaction.answers.count(version, pairing.since)
+        return shares[version.digest] * self.rules.pair_limit - kept
 
     def _note_full(self, version: Version, at: float) -> None:
         """Whatever else comes counts for no pairing of this version, from `at` on."""

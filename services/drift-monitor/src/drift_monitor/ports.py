@@ -129,8 +129,8 @@ class Answers(Protocol):
     def tally(self, pairing: Pairing, span: Span) -> Tallies:
         """Count a pairing over a Span."""
 
-    def count(self, version: Version) -> int:
-        """Return how many answers of a version are kept, packed or not."""
+    def count(self, version: Version, received_from: float = 0.0) -> int:
+        """Return how many answers of a version are kept, packed or not, that came from then on."""
 
     def repeats(self, model: str, digest: str, since: float) -> Repeats:
         """Count a version's answered texts from `since` on, and those answered twice."""

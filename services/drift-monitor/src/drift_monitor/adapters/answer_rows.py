@@ -106,11 +106,12 @@ class AnswerRows:
         )
         return add_up(span, cells, int(reported), (theirs, ours))
 
-    def count(self, version: Version) -> int:
-        """Return how many answers of a version are kept, packed or not."""
-        rows = select(func.count()).where(ANSWERS.c.version == version.row)
-        held = select(func.coalesce(func.sum(HELD.c.n), 0)).where(HELD.c.version == version.row)
-        return sum(int(self._connection.execute(query).scalar_one()) for query in (rows, held))
+    def count(self, version: Version, received_from: float = 0.0) -> int:
+        """Return how many answers of a version are kept, packed or not, that came from then on."""
+        packed = func.coalesce(func.sum(HELD.c.n), 0)
+        of_version = and_(HELD.c.version == version.row, HELD.c.received_at >= received_from)
+        queries = (_arrived(version.row, received_from), select(packed).where(of_version))
+        return sum(int(self._connection.execute(query).scalar_one()) for query in queries)
 
     def repeats(self, model: str, digest: str, since: float) -> Repeats:
         """Count a version's answered texts, and those answered twice."""
@@ -163,6 +164,12 @@ class AnswerRows:
     def _version(self, model: str, digest: str) -> Any:
         query = select(VERSIONS).where(VERSIONS.c.model == model, VERSIONS.c.digest == digest)
         return self._connection.execute(query).first()
+
+
+def _arrived(version: int, received_from: float) -> Select[Any]:
+    # The sum keeps SQLite from the key, by which it would read all that a version ever kept.
+    of_version = ANSWERS.c.version + 0 == version
+    return select(func.count()).where(of_version, ANSWERS.c.received_at >= received_from)
 
 
 @lru_cache(4096)
