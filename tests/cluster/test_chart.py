@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kube import kubectl, refusal
+from kube import eventually, kubectl, refusal
+from load import REPOSITORY, RESTRICTED, TAG
 from release import ROOT, helm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -145,6 +146,53 @@ def test_a_name_that_no_predictor_could_have_is_refused(release, name):
 
 def test_helm_test_finds_every_service_ready(release):
     helm("test", release.name, "--namespace", release.namespace, "--timeout", "3m")
+
+
+REACHES = """
+import json, sys, time, urllib.request
+def answers(url):
+    try:
+        return urllib.request.urlopen(url, timeout=3).status == 200
+    except OSError:
+        return False
+until = time.monotonic() + 60
+while (told := [answers(url) for url in sys.argv[1:]]) != [True, False] and time.monotonic() < until:
+    time.sleep(1)
+print(json.dumps(told))
+"""
+"""A NetworkPolicy reaches a new pod a moment after it starts."""
+
+
+def test_who_trains_reaches_the_door_to_mlflow_but_not_mlflow(release):
+    labels = {"name": "isogloss", "instance": release.name, "component": "trainer"}
+    metadata = {
+        "name": "reaches",
+        "labels": {f"app.kubernetes.io/{key}": value for key, value in labels.items()},
+    }
+    urls = [
+        f"http://{release.name}-{name}/health" for name in ("registry-proxy:8100", "mlflow:5000")
+    ]
+    image = {"name": "reaches", "image": f"{REPOSITORY}/registry-proxy:{TAG}"}
+    runs = {"command": ["python", "-c", REACHES, *urls], "imagePullPolicy": "IfNotPresent"}
+    spec = {
+        "restartPolicy": "Never",
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 999,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [{**image, **runs, "securityContext": RESTRICTED}],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    release.kubectl("create", "-f", "-", document=pod)
+    try:
+        ended = {"Succeeded", "Failed"}
+        eventually(lambda: release.get("pod", "reaches")["status"].get("phase") in ended, 120)
+        assert json.loads(release.kubectl("logs", "reaches")) == [True, False]
+    finally:
+        release.kubectl("delete", "pod", "reaches", "--wait=false")
 
 
 def previous_chart(folder):
