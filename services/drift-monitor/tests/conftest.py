@@ -28,6 +28,8 @@ from drift_monitor.standards import Standards
 from servicekit.process import Health
 from servicekit.signing import generate_key
 
+# The same as the registry-proxy's: a document promises the same everywhere.
+_OPENAPI_FUZZ = Path(__file__).parents[3] / "libs/servicekit/tests/openapi_fuzz.py"
 _SUITE = "drift_monitor_store_suite"
 _spec = importlib.util.spec_from_file_location(_SUITE, Path(__file__).with_name("store_suite.py"))
 sys.modules[_SUITE] = importlib.util.module_from_spec(_spec)
@@ -198,12 +200,13 @@ _ROLES = ("predictor", "operator", "rollout-controller", "trainer")
 _PAIRING = "/v1/models/sentiment/pairings/r1"
 
 
-@pytest.fixture
-def settings(tmp_path):
+def settings_in(tmp_path):
     callers = [
         {"name": role, "roles": [role], "sha256": hashlib.sha256(role.encode()).hexdigest()}
         for role in _ROLES
     ]
+    everybody = hashlib.sha256(b"everybody").hexdigest()
+    callers.append({"name": "everybody", "roles": _ROLES, "sha256": everybody})
     for name, text in (("callers.json", json.dumps({"callers": callers})), ("token", "own")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
@@ -218,6 +221,26 @@ def settings(tmp_path):
         queue_limit=3,
         labelling_seconds=600,
     )
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return settings_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def lasting(tmp_path_factory):
+    """Settings and a registry of an app for many tests, with whom the whole suite agrees."""
+    return settings_in(tmp_path_factory.mktemp("monitor")), FakeReferences()
+
+
+@pytest.fixture(scope="session")
+def openapi_fuzz():
+    """Schemathesis, which takes seconds to import, for those who need it."""
+    spec = importlib.util.spec_from_file_location("drift_monitor_openapi_fuzz", _OPENAPI_FUZZ)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Monitor:

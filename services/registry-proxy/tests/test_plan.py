@@ -45,6 +45,17 @@ def test_a_difference_of_accuracies_is_told_in_labelled_pairs(rule):
     assert found.fail_rows
 
 
+@pytest.mark.parametrize("limit", [-1.0, -0.7, 0.7, 1.0])
+def test_a_limit_that_hardly_anything_can_miss_or_meet_has_a_forecast_too(limit):
+    shadow = [_rule("accuracy_difference", limit), _rule("error_difference", limit, "at_most")]
+    canary = [_rule(name, limit, "at_most") for name in ("error_difference", "slow_difference")]
+
+    told = [*forecasts(shadow).values(), *forecasts(shadow[:1], canary).values()]
+
+    assert {each.measure for each in told} >= {"error_difference", "slow_difference"}
+    assert all(each.good <= 1 for each in told if each.good is not None)
+
+
 def test_a_canary_is_told_in_its_own_requests():
     canary = [_rule(name, 0.01, "at_most") for name in ("error_difference", "slow_difference")]
     found = forecasts([_rule("coverage", 0.99)], canary)

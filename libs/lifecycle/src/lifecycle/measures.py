@@ -65,6 +65,8 @@ COMPARISONS = frozenset(
 
 SCORES = frozenset({"macro_f1", "accuracy", "coverage", "explanation_faithfulness"})
 DIFFERENCES = frozenset({"macro_f1_difference", "accuracy_difference"})
+APART = DIFFERENCES | {"error_difference", "slow_difference"}
+"""Measures that are one share less another: they and their limits lie in [-1, 1]."""
 RATES = frozenset(
     {
         "accuracy",

@@ -14,6 +14,7 @@ from lifecycle.documents import DocumentRefused, Fields
 from lifecycle.evidence import EvidenceKind
 from lifecycle.explanations import EXPLAINED, ExplanationSample, read_sample
 from lifecycle.measures import (
+    APART,
     BOOTSTRAPPED,
     DIFFERENCES,
     FEWEST_ROWS,
@@ -242,17 +243,24 @@ def _refuse_unfit_limit(rule: Rule, path: str) -> None:
             f"{path} has the wrong kind of limit for {rule.measure}; scores take at_least, "
             "differences margin, all else at_most"
         )
-    if isinstance(rule.limit, NonInferior) or rule.measure not in RATES:
-        return
-    if rule.measure == "coverage" and rule.limit.value < LEAST_COVERAGE:
+    value = rule.limit.margin if isinstance(rule.limit, NonInferior) else rule.limit.value
+    if rule.measure in APART and not -1 <= value <= 1:
         raise DocumentRefused(
-            f"{path} limits coverage to {rule.limit.value:g}; under {LEAST_COVERAGE:g} nothing "
+            f"{path} limits {rule.measure} to {value:g}; shares differ by at most 1"
+        )
+    if rule.measure in RATES:
+        _refuse_unfit_rate(rule.measure, value, path)
+
+
+def _refuse_unfit_rate(measure: str, value: float, path: str) -> None:
+    if measure == "coverage" and value < LEAST_COVERAGE:
+        raise DocumentRefused(
+            f"{path} limits coverage to {value:g}; under {LEAST_COVERAGE:g} nothing "
             "can PASS, so it must be at least that"
         )
-    if not 0 < rule.limit.value < 1:
+    if not 0 < value < 1:
         raise DocumentRefused(
-            f"{path} limits {rule.measure} to {rule.limit.value:g}; "
-            "it must lie between 0 and 1, both excluded"
+            f"{path} limits {measure} to {value:g}; it must lie between 0 and 1, both excluded"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle.behaviour import EDITS
 from lifecycle.evidence import EvidenceKind
 from lifecycle.explanations import EXPLAINED, ExplanationSample
-from lifecycle.measures import DIFFERENCES, LEAST_COVERAGE, MEASURES, RATES, SCORES
+from lifecycle.measures import APART, DIFFERENCES, LEAST_COVERAGE, MEASURES, RATES, SCORES
 from lifecycle.policies import GUARDABLE, LONGEST_WAIT_SECONDS
 
 ADDRESS = "urn:isogloss:schema:gate-policy:v1"
@@ -132,7 +132,7 @@ def _limit(measure: str) -> Schema:
         return {"type": "number", "minimum": LEAST_COVERAGE, "exclusiveMaximum": 1}
     if measure in RATES:
         return {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
-    return {"type": "number", "minimum": -1, "maximum": 1e12}
+    return {"type": "number", "minimum": -1, "maximum": 1 if measure in APART else 1e12}
 
 
 def _explanations() -> Schema:

@@ -21,7 +21,8 @@ from fastapi.security import HTTPBearer
 from servicekit.problems import Problem
 
 _log = structlog.get_logger(__name__)
-_BEARER = HTTPBearer(auto_error=False, description="A caller's token; its roles decide.")
+BEARER = HTTPBearer(auto_error=False, description="A caller's token; its roles decide.")
+"""What an OpenAPI document says of routes for callers."""
 _RETRY_AFTER = {"Retry-After": "2"}
 _Read = TypeVar("_Read")
 
@@ -115,7 +116,7 @@ def caller_dependency(callers: Callers, *roles: str) -> Callable[[Request], Awai
 
     async def require(
         request: Request,
-        _for_the_document: Annotated[object, Security(_BEARER)] = None,
+        _for_the_document: Annotated[object, Security(BEARER)] = None,
     ) -> Caller:
         return await require_caller(callers, request.headers.get("authorization", ""), roles)
 

@@ -93,7 +93,7 @@ def create_app(
         if api:
             await api.close()
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, title="isogloss drift-monitor", docs_url=None, redoc_url=None)
     app.state.parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
     install_problem_pages(app)
     install_pages(app, health, metrics.registry)

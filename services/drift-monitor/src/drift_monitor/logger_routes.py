@@ -16,7 +16,7 @@ from drift_monitor.intake import Intake, Taken
 from drift_monitor.logged import Join, LogRefused, read_half
 from drift_monitor.metrics import Metrics
 from drift_monitor.ports import JournalRefused
-from servicekit.problems import Problem
+from servicekit.problems import Problem, problem_answers
 
 _FLUSH_SECONDS = 1.0
 MAX_BYTES = 2 * 1024 * 1024
@@ -81,7 +81,7 @@ def logger_router(logger: Logger | None) -> APIRouter:
     if logger is None:
         return router
 
-    @router.post("/v1/logger/{key}")
+    @router.post("/v1/logger/{key}", responses=problem_answers(404, 413, 422))
     async def take_logged(key: str, request: Request) -> dict[str, str]:
         """Take a CloudEvent of KServe's logger: a request or a response."""
         if not logger.knows(key):

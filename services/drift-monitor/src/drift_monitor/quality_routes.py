@@ -3,25 +3,27 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse
 
 from drift_monitor.facts import report_facts
 from drift_monitor.labelling import Drawn
 from drift_monitor.ports import Report, Transaction, Version
 from drift_monitor.quality_schemas import ReportWritten, labelling_page, quality_page, report_line
 from drift_monitor.watch_quality import assess
-from drift_monitor.wiring import ModelName, Wired, read, role, write
+from drift_monitor.wiring import ANSWERS, UNKNOWN, WITH_BODY, ModelName, Wired, read, role, write
 from servicekit.problems import Problem
 
-router = APIRouter()
+router = APIRouter(responses=ANSWERS)
 _DAY_SECONDS = 86_400.0
 _QUARTER_SECONDS = 91 * _DAY_SECONDS
 _MOST_DAYS = 92
 Days = Annotated[float, Query(gt=0, le=_MOST_DAYS)]
+Until = Annotated[float, Path(ge=0, allow_inf_nan=False)]
 Moment = Annotated[float, Query(ge=0, allow_inf_nan=False)]
 
 
-@router.get("/v1/models/{model}/quality", dependencies=[role("viewer")])
+@router.get("/v1/models/{model}/quality", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_quality(model: ModelName, parts: Wired) -> dict[str, Any]:
     """Show what is known of each version's accuracy, by Slice."""
     now = parts.clock()
@@ -43,7 +45,7 @@ async def get_quality(model: ModelName, parts: Wired) -> dict[str, Any]:
     return {"model": model, "versions": await read(parts, assessed)}
 
 
-@router.get("/v1/models/{model}/labelling", dependencies=[role("operator")])
+@router.get("/v1/models/{model}/labelling", dependencies=[role("operator")], responses=UNKNOWN)
 async def get_labelling(model: ModelName, parts: Wired) -> dict[str, Any]:
     """Name the rows to label: of the version that got the most of the newest list."""
     since = parts.clock() - _QUARTER_SECONDS
@@ -62,7 +64,7 @@ async def get_labelling(model: ModelName, parts: Wired) -> dict[str, Any]:
     return labelling_page(version, newest, parts.promise.cohort_seconds, rows)
 
 
-@router.get("/v1/models/{model}/facts", dependencies=[role("viewer")])
+@router.get("/v1/models/{model}/facts", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_facts(
     model: ModelName, parts: Wired, days: Days = 7.0, until: Moment | None = None
 ) -> dict[str, Any]:
@@ -79,9 +81,13 @@ async def get_facts(
     return facts
 
 
-@router.put("/v1/models/{model}/reports/{until}", dependencies=[role("trainer", "operator")])
+@router.put(
+    "/v1/models/{model}/reports/{until}",
+    dependencies=[role("trainer", "operator")],
+    responses={**UNKNOWN, **WITH_BODY},
+)
 async def put_report(
-    model: ModelName, until: float, written: ReportWritten, parts: Wired
+    model: ModelName, until: Until, written: ReportWritten, parts: Wired
 ) -> dict[str, Any]:
     """Keep a report."""
     report = Report(until, written.summary, written.facts, written.page)
@@ -89,15 +95,20 @@ async def put_report(
     return report_line(report)
 
 
-@router.get("/v1/models/{model}/reports", dependencies=[role("viewer")])
+@router.get("/v1/models/{model}/reports", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_reports(model: ModelName, parts: Wired) -> dict[str, Any]:
     """List the reports kept, newest first."""
     kept = await read(parts, lambda transaction: transaction.reports.of_model(model))
     return {"model": model, "reports": [report_line(report) for report in kept]}
 
 
-@router.get("/v1/models/{model}/reports/{until}", dependencies=[role("viewer")])
-async def get_report(model: ModelName, until: float, parts: Wired) -> Response:
+@router.get(
+    "/v1/models/{model}/reports/{until}",
+    dependencies=[role("viewer")],
+    response_class=HTMLResponse,
+    responses=UNKNOWN,
+)
+async def get_report(model: ModelName, until: Until, parts: Wired) -> Response:
     """Return one report's page."""
     kept = await read(parts, lambda transaction: transaction.reports.of_model(model))
     found = next((report for report in kept if report.until == until), None)
@@ -105,4 +116,4 @@ async def get_report(model: ModelName, until: float, parts: Wired) -> Response:
         detail = f"{model} has no report for {until}: GET /v1/models/{model}/reports lists them."
         raise Problem(404, "unknown-report", "Unknown report", detail)
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    return Response(found.page, media_type="text/html", headers=headers)
+    return HTMLResponse(found.page, headers=headers)

@@ -21,7 +21,10 @@ from drift_monitor.schemas import (
     signal_page,
 )
 from drift_monitor.wiring import (
+    ANSWERS,
     RETRY_AFTER,
+    UNKNOWN,
+    WITH_BODY,
     ModelName,
     Parts,
     RolloutName,
@@ -31,12 +34,22 @@ from drift_monitor.wiring import (
     write,
 )
 from lifecycle.evidence import PAYLOAD_TYPE
-from servicekit.problems import Problem
+from servicekit.problems import Problem, problem_answers
 
-router = APIRouter()
+router = APIRouter(responses=ANSWERS)
 
 
-@router.post("/v1/events", dependencies=[role("predictor")])
+@router.post(
+    "/v1/events",
+    dependencies=[role("predictor")],
+    responses=WITH_BODY,
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/msgpack": {"schema": {"type": "object"}}},
+            "required": True,
+        }
+    },
+)
 async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     """Journal and queue a batch of prediction events."""
     body = await _read_limited(request)
@@ -59,7 +72,7 @@ async def take_events(request: Request, parts: Wired) -> dict[str, int]:
     return {"accepted": rows}
 
 
-@router.post("/v1/feedback", dependencies=[role("operator", "predictor")])
+@router.post("/v1/feedback", dependencies=[role("operator", "predictor")], responses=WITH_BODY)
 async def take_feedback(feedback: Feedback, parts: Wired) -> dict[str, int]:
     """Keep true labels, to be joined on the request id; say how many measure nothing."""
     labels, now = feedback.labels, parts.clock()
@@ -74,7 +87,11 @@ async def take_feedback(feedback: Feedback, parts: Wired) -> dict[str, int]:
     return {"accepted": len(labels), "unused": unused}
 
 
-@router.put("/v1/models/{model}/pairings/{rollout}", dependencies=[role("rollout-controller")])
+@router.put(
+    "/v1/models/{model}/pairings/{rollout}",
+    dependencies=[role("rollout-controller")],
+    responses={**WITH_BODY, **problem_answers(404, 409)},
+)
 async def put_pairing(
     model: ModelName, rollout: RolloutName, wish: PairingWish, parts: Wired
 ) -> dict[str, Any]:
@@ -101,7 +118,9 @@ async def put_pairing(
     return pairing_page(known.pairing, known.tallies)
 
 
-@router.get("/v1/models/{model}/pairings/{rollout}", dependencies=[role("viewer")])
+@router.get(
+    "/v1/models/{model}/pairings/{rollout}", dependencies=[role("viewer")], responses=UNKNOWN
+)
 async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> dict[str, Any]:
     """Show a pairing's counts so far."""
     known = parts.recent.find((model, rollout), parts.clock())
@@ -112,6 +131,7 @@ async def get_pairing(model: ModelName, rollout: RolloutName, parts: Wired) -> d
 @router.post(
     "/v1/models/{model}/pairings/{rollout}/evidence",
     dependencies=[role("rollout-controller")],
+    responses={**WITH_BODY, **problem_answers(404, 409)},
 )
 async def sign_evidence(
     model: ModelName, rollout: RolloutName, wish: EvidenceWish, parts: Wired
@@ -130,7 +150,7 @@ async def sign_evidence(
     return parts.signer.sign(PAYLOAD_TYPE, evidence.to_bytes())
 
 
-@router.get("/v1/models/{model}/drift", dependencies=[role("viewer")])
+@router.get("/v1/models/{model}/drift", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_drift(model: ModelName, parts: Wired) -> dict[str, Any]:
     """Show what the Detectors said last and what was found."""
 

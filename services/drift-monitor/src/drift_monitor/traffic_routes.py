@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path
 from drift_monitor.noise import Noise, Repeats
 from drift_monitor.ports import Transaction
 from drift_monitor.windows import ALL
-from drift_monitor.wiring import ModelName, Wired, read, role, write
-from servicekit.problems import Problem
+from drift_monitor.wiring import ANSWERS, UNKNOWN, ModelName, Wired, read, role, write
+from servicekit.problems import Problem, problem_answers
 
 DAY_SECONDS = 86_400.0
 KEPT_SECONDS = 900.0
@@ -16,12 +16,12 @@ KEPT_SECONDS = 900.0
 _FEWEST_TWICE = 20
 """An A/A run of fewer texts says nothing of a floor."""
 
-router = APIRouter()
+router = APIRouter(responses=ANSWERS)
 VersionDigest = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 _PLACE = "/v1/models/{model}/versions/{digest}"
 
 
-@router.get(f"{_PLACE}/traffic", dependencies=[role("viewer")])
+@router.get(f"{_PLACE}/traffic", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_traffic(model: ModelName, digest: VersionDigest, parts: Wired) -> dict[str, Any]:
     """Show a version's traffic over the last day, by Slice, and how much of it counts."""
     now = parts.clock()
@@ -47,7 +47,9 @@ async def get_traffic(model: ModelName, digest: VersionDigest, parts: Wired) -> 
     return await write(parts, look)
 
 
-@router.post(f"{_PLACE}/noise", dependencies=[role("operator")])
+@router.post(
+    f"{_PLACE}/noise", dependencies=[role("operator")], responses=problem_answers(404, 409)
+)
 async def measure_noise(model: ModelName, digest: VersionDigest, parts: Wired) -> dict[str, Any]:
     """Keep what the A/A run of the last minutes says: texts that the version answered twice."""
     now = parts.clock()
@@ -63,7 +65,7 @@ async def measure_noise(model: ModelName, digest: VersionDigest, parts: Wired) -
     return _noise_page(noise)
 
 
-@router.get(f"{_PLACE}/noise", dependencies=[role("viewer")])
+@router.get(f"{_PLACE}/noise", dependencies=[role("viewer")], responses=UNKNOWN)
 async def get_noise(model: ModelName, digest: VersionDigest, parts: Wired) -> dict[str, Any]:
     """Show what the last A/A run of a version measured."""
     noise = await read(parts, lambda transaction: transaction.registered.noise(model, digest))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Security
 
 from drift_monitor.intake import Intake
 from drift_monitor.metrics import Metrics
@@ -15,11 +15,15 @@ from drift_monitor.recent import Recent
 from drift_monitor.shelf import Shelf
 from drift_monitor.watch_quality import Promise
 from drift_monitor.windows import Times
-from servicekit.callers import Callers, caller_dependency
-from servicekit.problems import Problem
+from servicekit.callers import BEARER, Callers, caller_dependency
+from servicekit.problems import Problem, problem_answers
 from servicekit.signing import Signer
 
 _Answer = TypeVar("_Answer")
+ANSWERS = problem_answers(401, 403, 422, 503)
+"""What every route for callers may answer."""
+UNKNOWN = problem_answers(404)
+WITH_BODY = problem_answers(400, 413)
 RETRY_AFTER = {"Retry-After": "2"}
 
 
@@ -57,7 +61,9 @@ async def _parts(request: Request) -> Parts:
 def role(*roles: str) -> Any:
     """Return the dependency by which a route is for callers with one of these roles."""
 
-    async def require(request: Request) -> None:
+    async def require(
+        request: Request, _for_the_document: Annotated[object, Security(BEARER)] = None
+    ) -> None:
         await caller_dependency(_state(request).callers, *roles)(request)
 
     return Depends(require)

@@ -145,7 +145,7 @@ def _of_accuracy(gate: Gate, rule: Rule, discordant: float, chances: Chances) ->
         case = (truth, max(discordant, abs(truth)))
         return rows_for_difference(limits, case, gate.alpha, chances.power)
 
-    return _Question(limit + step, limit - step, rows)
+    return _Question(min(limit + step, 1.0), max(limit - step, -1.0), rows)
 
 
 def _of_errors(gate: Gate, rule: Rule, chances: Chances) -> _Question:
@@ -155,14 +155,14 @@ def _of_errors(gate: Gate, rule: Rule, chances: Chances) -> _Question:
     def rows(truth: float) -> int | None:
         return rows_for_difference((-limit, -limit), (-truth, seldom), gate.alpha, chances.power)
 
-    return _Question(0.0, 2 * limit, rows)
+    return _Question(0.0, max(-1.0, min(2 * limit, 1.0)), rows)
 
 
 def _of_canary(gate: Gate, rule: Rule, chances: Chances) -> _Question:
     usual = _USUAL[rule.measure]
 
     def rows(truth: float) -> int | None:
-        rates = (usual + truth, usual)
+        rates = (min(usual + truth, 1.0), usual)
         return rows_for_rates_apart(_limit(rule), rates, chances.share, gate.alpha)
 
     return _Question(0.0, 2 * max(_limit(rule), 0.005), rows)
