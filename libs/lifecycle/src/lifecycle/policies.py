@@ -245,9 +245,7 @@ def _refuse_unfit_limit(rule: Rule, path: str) -> None:
         )
     value = rule.limit.margin if isinstance(rule.limit, NonInferior) else rule.limit.value
     if rule.measure in APART and not -1 <= value <= 1:
-        raise DocumentRefused(
-            f"{path} limits {rule.measure} to {value:g}; shares differ by at most 1"
-        )
+        raise DocumentRefused(f"{path} limits {rule.measure} to {value:g}; it lies in [-1, 1]")
     if rule.measure in RATES:
         _refuse_unfit_rate(rule.measure, value, path)
 
