@@ -6,7 +6,9 @@ is minted where there is no gateway. A caller's own id is echoed as `x-client-re
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,7 +23,7 @@ CLIENT_REQUEST_ID = b"x-client-request-id"
 _is_plain_id = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}").fullmatch
 
 
-class Names(NamedTuple):
+class Names(msgspec.Struct, gc=False):
     """What a request is called on its answer."""
 
     request_id: bytes

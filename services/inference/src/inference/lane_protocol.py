@@ -31,7 +31,8 @@ class _LaneProtocol(HttpToolsProtocol):
     """When the last plain request was."""
 
     def data_received(self, data: bytes) -> None:
-        at = self._answer_plain(data) if self._between and self.lane.open else 0
+        looks = self._between and not self._left and self.lane.open
+        at = self._answer_plain(data) if looks else 0
         if not at:
             super().data_received(data)
         elif at < len(data):
@@ -79,7 +80,7 @@ class _LaneProtocol(HttpToolsProtocol):
     def _answer_plain(self, data: bytes) -> int:
         """Answer the plain requests that a packet begins with; return where they end."""
         lane, at = self.lane, 0
-        while not self._left and self._free:
+        while at < len(data) and self._free:
             found = lane.recognise(data, at)
             if found is None:
                 break
