@@ -1,167 +1,34 @@
-/* inference._plain.Recogniser: finds a request so plain that nobody can read it in two ways.
- *
- * What it takes is a small part of what HTTP/1.1 allows, and each byte of it is checked: one of a
- * few paths, headers of visible ASCII in one line each, a length in digits, the body whole. All
- * else is left, without a reason, to the parser that knows the rest of HTTP. */
+/* inference._plain: finds plain requests in packets (recogniser.h), and answers the usual ones
+ * (teller.h). */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <stdint.h>
-#include <string.h>
 
-#include "heads.h"
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *paths;   /* of bytes */
-    PyObject *kept;    /* of bytes: the headers whose values are returned */
-    PyObject *refused; /* of bytes: the headers that only the app understands */
-    Names names;
-    Py_ssize_t head_limit;
-    Py_ssize_t body_limit;
-} Recogniser;
-
-/* Returns which path a request asks for, with the cursor behind its first line; -1: none. */
-static Py_ssize_t read_first_line(const Recogniser *self, Cursor *cursor)
-{
-    if (!skip(cursor, "POST ", 5))
-        return -1;
-    for (Py_ssize_t at = 0; at < PyTuple_GET_SIZE(self->paths); at++) {
-        PyObject *path = PyTuple_GET_ITEM(self->paths, at);
-        Cursor behind = *cursor;
-        if (skip(&behind, PyBytes_AS_STRING(path), (size_t)PyBytes_GET_SIZE(path)) &&
-            skip(&behind, " HTTP/1.1\r\n", 11)) {
-            *cursor = behind;
-            return at;
-        }
-    }
-    return -1;
-}
-
-/* Returns {name: value} of the kept headers that are there. */
-static PyObject *make_headers(const Recogniser *self, const Head *head)
-{
-    PyObject *headers = PyDict_New();
-    for (Py_ssize_t at = 0; headers != NULL && at < PyTuple_GET_SIZE(self->kept); at++) {
-        const Value *value = &head->values[at];
-        if (value->bytes == NULL)
-            continue;
-        PyObject *given = PyBytes_FromStringAndSize((const char *)value->bytes, value->size);
-        if (given == NULL || PyDict_SetItem(headers, PyTuple_GET_ITEM(self->kept, at), given) < 0)
-            Py_CLEAR(headers);
-        Py_XDECREF(given);
-    }
-    return headers;
-}
-
-static PyObject *make_request(Py_ssize_t path, PyObject *headers, const char *body,
-                              Py_ssize_t length, Py_ssize_t end)
-{
-    return headers == NULL ? NULL : Py_BuildValue("(nNy#n)", path, headers, body, length, end);
-}
-
-PyDoc_STRVAR(recognise_doc,
-"recognise(packet, start, /)\n--\n\n"
-"Return (path's position, kept headers, body, end) of the request at `start`.\n\n"
-"None: there is no plain request that is whole.");
-
-static PyObject *Recogniser_recognise(Recogniser *self, PyObject *const *arguments,
-                                      Py_ssize_t count)
-{
-    if (count != 2 || !PyBytes_Check(arguments[0]))
-        return PyErr_Format(PyExc_TypeError, "recognise takes bytes and a position");
-    Py_ssize_t size = PyBytes_GET_SIZE(arguments[0]), at = PyLong_AsSsize_t(arguments[1]);
-    if (at == -1 && PyErr_Occurred())
-        return NULL;
-    if (at < 0 || at > size)
-        return PyErr_Format(PyExc_ValueError, "position %zd of %zd bytes", at, size);
-    const uint8_t *packet = (const uint8_t *)PyBytes_AS_STRING(arguments[0]);
-    const uint8_t *limit = size - at > self->head_limit ? packet + at + self->head_limit
-                                                        : packet + size;
-    Cursor cursor = {packet + at, limit};
-    Head head = {.length = -1};
-    Py_ssize_t path = read_first_line(self, &cursor);
-    if (path < 0 || !read_head(&self->names, &cursor, &head) || head.length < 0 ||
-        head.length > self->body_limit || head.length > packet + size - cursor.at)
-        Py_RETURN_NONE;
-    const char *body = (const char *)cursor.at;
-    Py_ssize_t end = cursor.at + head.length - packet;
-    return make_request(path, make_headers(self, &head), body, head.length, end);
-}
-
-static void Recogniser_dealloc(Recogniser *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    Py_XDECREF(self->paths);
-    Py_XDECREF(self->kept);
-    Py_XDECREF(self->refused);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-/* Returns a tuple of our own of such bytes. */
-static PyObject *take_names(PyObject *given)
-{
-    PyObject *names = PySequence_Tuple(given);
-    for (Py_ssize_t at = 0; names != NULL && at < PyTuple_GET_SIZE(names); at++) {
-        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(names, at))) {
-            PyErr_SetString(PyExc_TypeError, "paths and headers are bytes");
-            Py_CLEAR(names);
-        }
-    }
-    return names;
-}
-
-static PyObject *Recogniser_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    static char *names[] = {"paths", "kept", "refused", "head_limit", "body_limit", NULL};
-    PyObject *paths, *kept, *refused;
-    Py_ssize_t head_limit, body_limit;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOnn:Recogniser", names, &paths, &kept,
-                                     &refused, &head_limit, &body_limit))
-        return NULL;
-    Recogniser *self = (Recogniser *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->head_limit = head_limit < 0 ? 0 : head_limit;
-    self->body_limit = body_limit;
-    if ((self->paths = take_names(paths)) == NULL || (self->kept = take_names(kept)) == NULL ||
-        (self->refused = take_names(refused)) == NULL ||
-        fill_names(&self->names, self->kept, self->refused) < 0)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static PyMethodDef recogniser_methods[] = {
-    {"recognise", (PyCFunction)(void (*)(void))Recogniser_recognise, METH_FASTCALL, recognise_doc},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot recogniser_slots[] = {
-    {Py_tp_new, Recogniser_new},
-    {Py_tp_dealloc, Recogniser_dealloc},
-    {Py_tp_methods, recogniser_methods},
-    {Py_tp_doc, "Recogniser(paths, kept, refused, head_limit, body_limit)\n--\n\n"
-                "Finds plain requests. Names of headers are in lower case; limits are bytes."},
-    {0, NULL},
-};
-
-static PyType_Spec recogniser_spec = {
-    "inference._plain.Recogniser", sizeof(Recogniser), 0, Py_TPFLAGS_DEFAULT, recogniser_slots,
-};
+#include "recogniser.h"
+#include "teller.h"
 
 static struct PyModuleDef module_definition = {
-    PyModuleDef_HEAD_INIT, "_plain", "Finds plain requests in packets.", -1, NULL,
+    PyModuleDef_HEAD_INIT, "_plain", "Finds plain requests in packets, and answers them.", -1, NULL,
     NULL, NULL, NULL, NULL,
 };
+
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyObject **kept)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    int done = type == NULL ? -1 : PyModule_AddObjectRef(module, name, type);
+    if (kept != NULL && done == 0)
+        *kept = Py_NewRef(type);
+    Py_XDECREF(type);
+    return done;
+}
 
 PyMODINIT_FUNC PyInit__plain(void)
 {
     fill_token_fold();
+    fill_plain_id();
     PyObject *module = PyModule_Create(&module_definition);
-    PyObject *type = module == NULL ? NULL : PyType_FromSpec(&recogniser_spec);
-    if (type == NULL || PyModule_AddObjectRef(module, "Recogniser", type) < 0)
+    if (module != NULL && (add_type(module, &recogniser_spec, "Recogniser", &recogniser_type) < 0 ||
+                           add_type(module, &teller_spec, "Teller", NULL) < 0))
         Py_CLEAR(module);
-    Py_XDECREF(type);
     return module;
 }

@@ -7,7 +7,9 @@ longer than the tests do.
 
 import argparse
 import importlib.util
+import json
 import sys
+import time
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 
@@ -15,8 +17,11 @@ import httptools
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference.dialects import decode_predict, encode_json
+from textmodels.predictions import Answer
+
 PATHS = (b"/predict", b"/v1/models/sentiment:predict")
-KEPT = (b"x-request-id", b"x-slice-domain")
+KEPT = (b"x-request-id", b"x-client-request-id", b"x-slice-domain")
 REFUSED = (b"expect", b"transfer-encoding", b"upgrade", b"content-encoding", b"proxy-connection")
 HEAD_LIMIT, BODY_LIMIT = 400, 100
 
@@ -62,6 +67,8 @@ USUAL = [
     "x-slice-domain: films and books\r\n",
     "user-agent:curl/8\r\n",
 ]
+TEXTS = st.builds(dict, text=st.text(st.characters(codec="utf-8"), min_size=1, max_size=7))
+BODIES = TEXTS.map(encode_json)
 HEADS = [f"POST {path.decode()} HTTP/1.1\r\n" for path in PATHS]
 ODD_HEADS = st.tuples(
     st.sampled_from(["POST", "GET", "post", "POST\t", "\r\nPOST"]),
@@ -76,9 +83,11 @@ ODD_HEADS = st.tuples(
 @st.composite
 def requests(draw):
     """Draw one request: plain, or with one or a few things that are not."""
-    body = draw(st.binary(max_size=12))
+    body = draw(st.one_of(BODIES, BODIES, BODIES, st.binary(max_size=12)))
     plain = draw(st.booleans())
-    head = draw(st.sampled_from(HEADS) if plain else st.sampled_from(HEADS) | ODD_HEADS)
+    head = draw(
+        st.sampled_from(HEADS[:1] * 3 + HEADS) if plain else st.sampled_from(HEADS) | ODD_HEADS
+    )
     lines = draw(st.lists(st.sampled_from(USUAL), max_size=5, unique=True))
     lines.append(f"Content-Length: {len(body)}\r\n")
     if not plain:
@@ -145,10 +154,43 @@ def load(directory):
     return module
 
 
+class Told:
+    """What the teller does with a packet: it must be what was found there, or nothing."""
+
+    def __init__(self, module, recogniser):
+        self.texts = []
+        cells = memoryview(bytearray(8 * 7)).cast("d")
+        callables = (self.answer, encode_json, None, lambda: "minted", time.perf_counter)
+        places = ((0, 1, 2, 3, 6), (0.1, 0.5, float("inf")))
+        labels, digest, longest = ("bad", "good"), b"sha256:1", 6
+        self.tell = module.Teller(
+            recogniser, decode_predict, *callables, labels, digest, longest, cells, *places
+        ).tell
+
+    def answer(self, texts):
+        self.texts += texts
+        return [Answer(1, [0.25, 0.75], 3, 0.0, truncated=False, projection=b"")]
+
+    def require(self, packet, start, found):
+        asked = len(self.texts)
+        told = self.tell(packet, start, b"HTTP/1.1 200 OK\r\n")
+        if told is None:
+            assert len(self.texts) == asked
+            return 0
+        position, headers, body, end = found
+        assert (position, end) == (0, told[1])
+        assert self.texts[asked:] == [json.loads(body)["text"]]
+        assert headers.get(b"x-request-id", b"minted") in told[0]
+        assert b"x-slice-domain" not in headers
+        return 1
+
+
 def fuzz(directory, examples):
     """Run the property on the extension in a directory; return how many requests were found."""
-    recognise = load(directory).Recogniser(PATHS, KEPT, REFUSED, HEAD_LIMIT, BODY_LIMIT).recognise
-    taken = 0
+    module = load(directory)
+    recogniser = module.Recogniser(PATHS, KEPT, REFUSED, HEAD_LIMIT, BODY_LIMIT)
+    told = Told(module, recogniser)
+    taken = answered = 0
 
     @settings(
         max_examples=examples,
@@ -158,15 +200,17 @@ def fuzz(directory, examples):
     )
     @given(packets())
     def what_is_found_is_what_the_parser_reads(packet):
-        nonlocal taken
+        nonlocal taken, answered
         start = 0
-        while (found := recognise(packet, start)) is not None:
+        while (found := recogniser.recognise(packet, start)) is not None:
             require_the_same(packet, start, found)
+            answered += told.require(packet, start, found)
             start = found[-1]
             taken += 1
+        assert told.tell(packet, start, b"") is None
 
     what_is_found_is_what_the_parser_reads()
-    return taken
+    return taken, answered
 
 
 def main():
@@ -175,9 +219,11 @@ def main():
     parser.add_argument("--examples", type=int, default=20_000, help="packets")
     parser.add_argument("--libraries", type=Path, required=True)
     chosen = parser.parse_args()
-    taken = fuzz(chosen.libraries, chosen.examples)
-    assert taken > chosen.examples // 20, f"only {taken} requests were plain: draw others"
-    sys.stdout.write(f"{chosen.examples} packets with {taken} plain requests: nothing found\n")
+    taken, answered = fuzz(chosen.libraries, chosen.examples)
+    assert answered > chosen.examples // 60, f"only {answered} were usual: draw others"
+    sys.stdout.write(
+        f"{chosen.examples} packets, {taken} plain requests, {answered} answered: nothing found\n"
+    )
 
 
 if __name__ == "__main__":

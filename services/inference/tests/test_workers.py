@@ -72,7 +72,9 @@ class Processes:
         with log.open("wb") as stderr:
             command = [sys.executable, "-m", "inference"]
             self.parent = subprocess.Popen(command, env=os.environ | names, stderr=stderr)
-        self.metrics_port, self.port, *_ = self._until(self._ports, lambda ports: len(ports) == 3)
+        ports = self._until(self._ports, lambda ports: len(ports) == 1 + WORKERS)
+        (self.metrics_port,) = {port for port in ports if ports.count(port) == 1}
+        (self.port,) = {*ports} - {self.metrics_port}  # all workers say the same
         self.wait_until_ready()
 
     def wait_until_ready(self):

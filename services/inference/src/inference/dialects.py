@@ -33,7 +33,7 @@ _SLICE_VALUE = re.compile(r"[\w.:/ -]{1,64}", re.ASCII)
 _ERRORS_SHOWN = 10
 NOT_PLAIN_JSON = (b"content-encoding", b"inference-header-content-length")
 """Headers that say a body is not JSON alone."""
-_encode = msgspec.json.Encoder().encode  # a tenth of the standard library's time
+encode_json = msgspec.json.Encoder().encode  # a tenth of the standard library's time
 
 
 class _Body(Protocol):
@@ -63,15 +63,11 @@ class Dialect:
 
     def encode(self, asked: TextRequest, labelled: Labelled) -> bytes:
         """Return the body of the answer."""
-        return _encode(self.render(asked, labelled))
+        return encode_json(self.render(asked, labelled))
 
 
-PREDICT = Dialect(
-    "predict",
-    PredictBody.model_validate_json,
-    render_predict,
-    msgspec.json.Decoder(PlainPredictBody).decode,
-)
+decode_predict = msgspec.json.Decoder(PlainPredictBody).decode
+PREDICT = Dialect("predict", PredictBody.model_validate_json, render_predict, decode_predict)
 V1 = Dialect(
     "v1",
     InstancesBody.model_validate_json,

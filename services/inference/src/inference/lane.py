@@ -6,15 +6,23 @@ two byte by byte. How requests reach the lane is `lane_protocol`'s to say.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from inference.dialects import PREDICT, V1, V2, Dialect, Reader
+from inference.dialects import (
+    PREDICT,
+    V1,
+    V2,
+    Dialect,
+    Reader,
+    decode_predict,
+    encode_json,
+)
 from inference.envelope import CLIENT_REQUEST_ID, REQUEST_ID, SLICE_HEADER, name_request
-from inference.plain import NEEDS_THE_APP, RECOGNISERS, Plain, Recogniser
-from inference.predict import Desk, Exchange
+from inference.plain import NEEDS_THE_APP, RECOGNISERS, Recogniser, Tell, begin_telling
+from inference.predict import Desk, Exchange, NotReady
 from inference.schemas import Labelled
 from inference.settings import InferenceSettings
 from servicekit.problems import Problem
@@ -26,10 +34,11 @@ _BODY_LIMIT_BYTES = 65_536
 _CALLERS = b"x-client-request-id: %b\r\n"
 _CLOSING = b"connection: close\r\n"
 _ANSWER = (
-    b"HTTP/1.1 200 OK\r\n%bcontent-length: %d\r\ncontent-type: application/json\r\n"
+    b"%bcontent-length: %d\r\ncontent-type: application/json\r\n"
     b"x-model-version: %b\r\nx-request-id: %b\r\n%b\r\n%b"
 )
 Headers = Sequence[tuple[bytes, bytes]]
+Told = tuple[bytes | None, int]
 
 
 class Taken(msgspec.Struct, gc=False):
@@ -58,9 +67,10 @@ class Lane:
         self._model = settings.model
         self._reader = Reader(settings)
         self._new_id = new_id
+        self._longest = settings.text_limit_characters
         self._limit = min(settings.body_limit_bytes, _BODY_LIMIT_BYTES)
-        self._default_headers: Sequence[tuple[bytes, bytes]] = ()
-        self._default_lines = b""
+        self._default_headers: Headers | None = None
+        self._opening = b""
         name = settings.model.encode()
         self._dialects = {
             b"/predict": PREDICT,
@@ -72,7 +82,8 @@ class Lane:
         kept = (REQUEST_ID, CLIENT_REQUEST_ID, *slices)
         refused = (b"proxy-connection", *NEEDS_THE_APP)
         head = settings.head_limit_bytes
-        self.recognise = recogniser(self._dialects, kept, refused, head, self._limit).recognise
+        self._recogniser = recogniser(self._dialects, kept, refused, head, self._limit)
+        self._tell: Tell | None = None
 
     @property
     def open(self) -> bool:
@@ -92,12 +103,25 @@ class Lane:
             return Taken(self._dialects[url], headers, self.steady())
         return None
 
-    def answer_plain(self, found: Plain, default: Headers) -> bytes | None:
-        """Answer a request that was found in a packet, as `answer` does."""
-        position, headers, body, _ = found
-        return self.answer(
-            Taken(self._by_position[position], headers, self.steady(), body), default
-        )
+    def answer_at(self, packet: bytes, start: int, default: Headers) -> Told | None:
+        """Answer the plain request at a place of a packet, and say where it ends; None: it is none.
+
+        The answer is None where it is left, uncounted, to the app.
+        """
+        try:
+            tell = self._tell or self._begin_telling()
+            told = tell(packet, start, self._opening_of(default))
+        except Exception:  # noqa: BLE001 - as in `answer`
+            _log.warning("a fault in the fast lane", exc_info=True)
+            return None, start
+        if told is not None:
+            return told
+        found = self._recogniser.recognise(packet, start)
+        if found is None:
+            return None
+        position, headers, body, end = found
+        dialect = self._by_position[position]
+        return self.answer(Taken(dialect, headers, self.steady(), body), default), end
 
     def answer(self, taken: Taken, default: Headers, *, last: bool = False) -> bytes | None:
         """Score and count a request; return its answer, with uvicorn's `default` headers.
@@ -133,7 +157,7 @@ class Lane:
         self._desk.settle(exchange, "ok")
         more = b"" if names.client_request_id is None else _CALLERS % names.client_request_id
         return _ANSWER % (
-            self._lines_of(default),
+            self._opening_of(default),
             len(body),
             version.digest.encode(),
             names.request_id,
@@ -147,15 +171,35 @@ class Lane:
         slices = self._reader.slices(lambda key: _header(headers, SLICE_HEADER + key))
         return slices | self._reader.slices(parameters.get)
 
-    def _lines_of(self, default: Headers) -> bytes:
-        """Return uvicorn's own headers, which it makes anew each second, as lines."""
+    def _opening_of(self, default: Headers) -> bytes:
+        """Return the status and uvicorn's own headers, which it makes anew each second."""
         if default is not self._default_headers:
-            self._default_headers, self._default_lines = default, _lines(default)
-        return self._default_lines
+            lines = b"".join([b"%b: %b\r\n" % header for header in default])
+            self._default_headers, self._opening = default, b"HTTP/1.1 200 OK\r\n" + lines
+        return self._opening
 
-
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
+    def _begin_telling(self) -> Tell:
+        """Have one text's predictions answered in C, now that there is a version."""
+        predictor, version = self._desk.inline, self._desk.version
+        if predictor is None:
+            raise NotReady
+        report, cells, places, edges = self._desk.telling("predict")
+        self._tell = begin_telling(
+            self._recogniser,
+            decode_predict,
+            predictor.answer,
+            encode_json,
+            report,
+            self._new_id,
+            self.steady,
+            version.manifest.labels,
+            version.digest.encode(),
+            self._longest,
+            cells,
+            places,
+            edges,
+        )
+        return self._tell
 
 
 def _header(headers: Mapping[bytes, bytes], name: str) -> str | None:

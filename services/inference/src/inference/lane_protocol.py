@@ -79,18 +79,18 @@ class _LaneProtocol(HttpToolsProtocol):
 
     def _answer_plain(self, data: bytes) -> int:
         """Answer the plain requests that a packet begins with; return where they end."""
-        lane, at = self.lane, 0
+        at, default = 0, self.server_state.default_headers
         while at < len(data) and self._free:
-            found = lane.recognise(data, at)
-            if found is None:
+            told = self.lane.answer_at(data, at, default)
+            if told is None:
                 break
-            answer = lane.answer_plain(found, self.server_state.default_headers)
+            answer, end = told
             if answer is None:
                 self._left = True
                 break
             self.transport.write(answer)
             self.server_state.total_requests += 1
-            at = found[3]
+            at = end
         if at:
             self._answered = self.loop.time()
             if self.timeout_keep_alive_task is None:

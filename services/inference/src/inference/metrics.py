@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import (
@@ -83,16 +83,27 @@ class Tally:
         self._array[self.at] = 0
 
 
+class Places(NamedTuple):
+    """Where `observe_answer` counts, for what does the same without Python."""
+
+    ok: int
+    texts: int
+    tokens: int
+    buckets: int
+    """Of the histogram of seconds: as many as it has edges."""
+    seconds: int
+
+
 class Histogram:
     """Observations counted by bucket; one thread observes, any may read."""
 
-    __slots__ = ("_array", "_edges", "_start", "_sum")
+    __slots__ = ("_array", "edges", "start", "sum")
 
     def __init__(self, cells: Cells, edges: Iterable[float]) -> None:
-        self._edges = sorted({*edges, float("inf")})
+        self.edges = sorted({*edges, float("inf")})
         self._array = cells.array
-        self._start = cells.take(len(self._edges))
-        self._sum = cells.take(1)
+        self.start = cells.take(len(self.edges))
+        self.sum = cells.take(1)
 
     @property
     def count(self) -> int:
@@ -101,21 +112,21 @@ class Histogram:
 
     def above(self, edge: float) -> int:
         """Return how many observations were above one of the edges."""
-        return sum(self._counts()[bisect_left(self._edges, edge) + 1 :])
+        return sum(self._counts()[bisect_left(self.edges, edge) + 1 :])
 
     def observe(self, value: float) -> None:
         """Count one observation in the first bucket whose edge is not below it."""
-        self._array[self._start + bisect_left(self._edges, value)] += 1
-        self._array[self._sum] += value
+        self._array[self.start + bisect_left(self.edges, value)] += 1
+        self._array[self.sum] += value
 
     def render(self, name: str, said: str) -> Metric:
         """Return the histogram as it stands, cumulative as Prometheus wants it."""
-        edges = map(floatToGoString, self._edges)
+        edges = map(floatToGoString, self.edges)
         buckets = list(zip(edges, accumulate(self._counts()), strict=True))
-        return HistogramMetricFamily(name, said, buckets=buckets, sum_value=self._array[self._sum])
+        return HistogramMetricFamily(name, said, buckets=buckets, sum_value=self._array[self.sum])
 
     def _counts(self) -> list[int]:
-        return [int(count) for count in self._array[self._start : self._sum]]
+        return [int(count) for count in self._array[self.start : self.sum]]
 
 
 class Metrics(Collector):
@@ -136,7 +147,7 @@ class Metrics(Collector):
             for route in get_args(Route)
             for outcome in get_args(Outcome)
         }
-        self._array = cells.array
+        self.cells = cells.array
         self._at_ok = {route: self.requests[route, "ok"].at for route in get_args(Route)}
         self._objective = slo_milliseconds / 1000
         self.request_seconds = Histogram(cells, [*_SECONDS, self._objective])
@@ -161,11 +172,16 @@ class Metrics(Collector):
 
     def observe_answer(self, route: Route, seconds: float, texts: int, tokens: int) -> None:
         """Count one request with outcome ok; in one go, as it is on every answer's way."""
-        array = self._array
+        array = self.cells
         array[self._at_ok[route]] += 1
         array[self.texts.at] += texts
         array[self.tokens.at] += tokens
         self.request_seconds.observe(seconds)
+
+    def places(self, route: Route) -> Places:
+        """Return where a route's answers are counted among the `cells`."""
+        seconds = self.request_seconds
+        return Places(self._at_ok[route], self.texts.at, self.tokens.at, seconds.start, seconds.sum)
 
     def observe_pass(self, texts: int, tokens: int) -> None:
         """Count one pass of the scorer; `tokens` with the padding, 0 where nothing is padded."""

@@ -7,16 +7,18 @@ outcome has is decided by the routes.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from inference.events import Event
 from inference.load import LoadedVersion
-from inference.metrics import Metrics, Outcome, Route
+from inference.metrics import Metrics, Outcome, Places, Route
 from inference.ports import Clock
 from inference.score import QueueClosed, ScoringQueue
 from textmodels.predictions import Answer, InlinePredictor, Predictions
+
+_NO_SLICES: dict[str, str] = {}
 
 Gone = Callable[[], Awaitable[None]]
 """Returns when the caller has closed the connection."""
@@ -58,6 +60,15 @@ class Exchange(msgspec.Struct, gc=False):
     started: float
     texts: Sequence[str] = ()
     answers: Sequence[Answer] | None = None
+
+
+class Telling(NamedTuple):
+    """Where an answer with outcome ok is counted, and whom it is reported to."""
+
+    report: Callable[[str, float, Sequence[str], Sequence[Answer]], None] | None
+    cells: "memoryview[float]"
+    places: Places
+    edges: tuple[float, ...]
 
 
 class Desk:
@@ -125,6 +136,21 @@ class Desk:
                 exchange.texts,
                 exchange.answers,
             )
+            self._serving.reporter.report(event)
+
+    def telling(self, route: Route) -> Telling:
+        """Return what `settle` does with an answer, for what does it without Python."""
+        report = None if self._serving.reporter is None else self._report_answer
+        metrics = self._metrics
+        edges = tuple(metrics.request_seconds.edges)
+        return Telling(report, metrics.cells, metrics.places(route), edges)
+
+    def _report_answer(
+        self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer]
+    ) -> None:
+        if self._serving.reporter is not None:
+            wall, milliseconds = self._clock.wall(), seconds * 1000
+            event = Event(request_id, wall, "ok", milliseconds, _NO_SLICES, texts, answers)
             self._serving.reporter.report(event)
 
     def _count(self, exchange: Exchange, outcome: Outcome, seconds: float) -> None:
