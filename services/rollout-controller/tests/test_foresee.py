@@ -125,6 +125,8 @@ async def test_a_floor_that_is_not_known_refuses_nothing_and_is_said():
         (limiting("error_ratio", evidence="canary"), {}, "none before users get the Candidate"),
         (limiting("disagreement", guards=CANARY), {}, "none after the shadow has ended"),
         (limiting("disagreement", "lang=de"), {}, "lang=de: nobody counts that Slice"),
+        (limiting("disagreement", "lang"), {"slices": ["lang"]}, "nobody counts that Slice"),
+        (limiting("disagreement", "language=de"), {"slices": ["language"]}, "nobody counts that"),
         (limiting("live_latency_ms_p95", "short"), {}, "latencies are counted on slice all only"),
         (limiting("coverage", "short", at_least=0.99), {"mirrorPercent": 20}, "while 20 %"),
         (limiting("error_ratio", "short", CANARY, "canary"), {}, "counted on slice all only"),
@@ -191,6 +193,18 @@ def test_a_comparison_is_said_to_be_silent_while_all_users_have_the_candidate():
 def test_a_partial_mirror_is_said_to_need_the_gateways_count():
     (text,) = worth_knowing(a_policy().policy, a_served_model(mirrorPercent=20))
     assert "unless the gateway's own count" in text
+
+
+async def test_what_is_under_way_is_looked_past_to_its_baseline():
+    world = World(a_state(a_rollout(Phase.BAKING), production=NEW))
+    asked = []
+
+    async def noise(_model, digest):
+        asked.append(digest)
+
+    world.pairs.noise = noise
+    await foresee(world.ports, world.memory, world.ledger.state)
+    assert asked == [OLD]
 
 
 async def test_nothing_is_given_up_for_a_version_that_would_be_stuck():

@@ -22,6 +22,8 @@ _FIRST = move_name(Stage.STAGING, Stage.PRODUCTION)
 _WHOLE, _ALL = "all", 100
 _LENGTHS = frozenset({"short", "medium", "long"})
 """Slices that the drift-monitor counts of every model's texts."""
+_MEASURED = frozenset({"language", "length"})
+"""Keys that inference measures or guesses; pairs are not counted by them."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,14 @@ def _unseen(
 
 def _uncounted(gate: Gate, rule: Rule, served: ServedModel) -> Iterator[str]:
     """Slices of a shadow are lengths, and the values of the keys that the ServedModel names."""
-    name, key = f"{gate.name}: {rule.measure} on slice {rule.slice}", rule.slice.partition("=")[0]
+    name = f"{gate.name}: {rule.measure} on slice {rule.slice}"
+    key, equals, _ = rule.slice.partition("=")
+    named = bool(equals) and key in set(served.slices) - _MEASURED
     if rule.slice != _WHOLE and rule.measure.startswith("live_latency"):
         yield f"{name}: latencies are counted on slice all only; limit it there"
     elif rule.slice != _WHOLE and rule.measure == "coverage" and served.mirror_percent < _ALL:
         yield f"{name}: on a Slice it is not known while {served.mirror_percent} % are mirrored"
-    elif rule.slice not in {_WHOLE, *_LENGTHS} and key not in served.slices:
+    elif rule.slice not in {_WHOLE, *_LENGTHS} and not named:
         yield (
             f"{name}: nobody counts that Slice; it must be one of {', '.join(sorted(_LENGTHS))} or "
             "key=value of a key under the ServedModel's slices"

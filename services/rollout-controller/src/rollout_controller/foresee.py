@@ -6,6 +6,7 @@ from typing import Any
 
 from lifecycle.model_states import ModelState, VersionState
 from lifecycle.policies import GatePolicy
+from lifecycle.rollouts import ACTIVE_PHASES
 from lifecycle.served_models import Strategy
 from lifecycle.stages import Stage
 from rollout_controller.deciding import (
@@ -54,11 +55,11 @@ async def foresee(
     if held is None or held.digest != state.policy:
         held = await ports.ledger.fetch_policy(state.name)
     policy, served = held.policy, memory.served
-    production = state.holding(Stage.PRODUCTION)
-    if production is None:
+    baseline = _baseline(state)
+    if baseline is None:
         refused = never_decided(policy, served, first=True)
         return Outlook(served.strategy, (), tuple(refused), (), None)
-    floor, doubt = await _noise_of(ports, state.name, production.digest)
+    floor, doubt = await _noise_of(ports, state.name, baseline)
     waived = _waived(policy, version, ports.clock.now())
     refused = never_decided(policy, served, first=False)
     refused += limits_under(policy, floor, waived) if floor else []
@@ -74,6 +75,15 @@ async def refuse_stuck(
     if outlook and outlook.refused:
         text = "; ".join(outlook.refused)
         raise NeverEnds(f"a rollout of version {version.number} would never end: {text}")
+
+
+def _baseline(state: ModelState) -> str | None:
+    """Return what a new Rollout compares with; one under way is given up to its own Baseline."""
+    rollout = state.rollout
+    if rollout and rollout.phase in ACTIVE_PHASES:
+        return rollout.baseline
+    production = state.holding(Stage.PRODUCTION)
+    return production.digest if production else None
 
 
 async def _noise_of(
