@@ -1,7 +1,7 @@
 """Failed requests of users while everything is changed that people change."""
 
 from bars import Bar, Report, tell
-from stage import Stage, failed
+from stage import Stage, failed, sent
 
 from kube import eventually
 from sentiment import MODEL
@@ -26,7 +26,7 @@ def measure_changes(report: Report, stage: Stage) -> list[Bar]:
         lost = failed(counts)
         tell(f"{name}: {lost} of {counts['requests']} requests failed")
         identity = name.split(maxsplit=1)[0]
-        what = f"failed of {counts['requests']} production requests: {name}"
+        what = f"failed of {sent(counts)}: {name}"
         bars.append(report.at_most(f"failed-{identity}", what, 0, lost))
     return bars
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import machine
 from bars import Bar, Report, tell
-from stage import Stage, failed
+from stage import Stage, failed, sent
 
 from kube import eventually, kubectl
 from sentiment import MODEL
@@ -32,7 +32,7 @@ def measure_phases(report: Report, stage: Stage) -> list[Bar]:
             counts = load.stop()
         lost = failed(counts)
         tell(f"{name}: in {', '.join(seen)}; then {end}; {lost} of {counts['requests']} failed")
-        what = f"failed of {counts['requests']} production requests: {name} in {', '.join(seen)}"
+        what = f"failed of {sent(counts)}: {name} in {', '.join(seen)}"
         bars.append(report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, lost))
         without_end += [name] if end not in ENDED else []
     what = f"Rollouts without an end, of {len(BAD_DAYS)} bad days: {', '.join(without_end) or '-'}"

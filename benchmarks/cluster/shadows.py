@@ -4,7 +4,7 @@ import math
 import time
 
 from bars import Bar, Report, tell
-from stage import Stage, failed
+from stage import Stage, failed, sent
 
 from kube import eventually
 from sentiment import MODEL
@@ -32,9 +32,7 @@ def hurt(report: Report, stage: Stage) -> list[Bar]:
             counts = load.stop()
         lost = failed(counts)
         tell(f"shadow {name}: {lost} of {counts['requests']} failed")
-        what = (
-            f"failed of {counts['requests']} production requests: the shadow {name} while mirrored"
-        )
+        what = f"failed of {sent(counts)}: the shadow {name} while mirrored"
         bars.append(report.at_most(f"shadow-{name.split()[-1]}", what, 0, lost))
     return bars
 

@@ -77,13 +77,22 @@ def set_up() -> Iterator[Stage]:
 
 
 def failed(counts: Mapping[str, Any]) -> int:
-    """Return how many requests failed or could not be sent in time; tell which way."""
+    """Return how many requests failed; tell which way, and what was not sent.
+
+    What the generator itself could not send in time is no request of the model's.
+    """
     ways = {status: n for status, n in counts["by_status"].items() if status != "200"}
     ways |= counts["unanswered"]
     ways |= {"not sent in time": counts["not_sent"]} if counts["not_sent"] else {}
     if ways:
         tell("failed: " + ", ".join(f"{n} {way}" for way, n in ways.items()))
-    return int(counts["failures"] + counts["not_sent"])
+    return int(counts["failures"])
+
+
+def sent(counts: Mapping[str, Any]) -> str:
+    """Say how many requests were sent, and how many could not be in time."""
+    missed = f", {counts['not_sent']} more not sent in time" if counts["not_sent"] else ""
+    return f"{counts['requests']} production requests{missed}"
 
 
 def percentile(values: list[float], share: float) -> float:
