@@ -38,29 +38,35 @@ def hurt(report: Report, stage: Stage) -> list[Bar]:
 
 
 def share(report: Report, stage: Stage) -> list[Bar]:
-    """Mirror 20 % and compare what both versions counted, and whose ids they share."""
+    """Mirror 20 %; count what came under its user's id on both legs, of all that users sent."""
     stage.reset(mirrorPercent=round(SHARE * 100))
-    release = stage.release
+    rollout = stage.release.roll_out(MODEL, stage.second)
+    stage.release.await_phase(MODEL, "SHADOWING")
+    stage.release.pause(MODEL, "measured")
     with stage.loaded(50) as load:
-        rollout = release.roll_out(MODEL, stage.second)
-        identity = rollout["id"] if isinstance(rollout, dict) else rollout
-        release.await_phase(MODEL, "SHADOWING")
-        # What is not mirrored counts as missing, so the Gate would FAIL before all is counted.
-        release.pause(MODEL, "measured")
-        path = f"/v1/models/{MODEL}/pairings/{identity}"
+        eventually(lambda: load.counts().get("requests", 0) >= REQUESTS, 180, every=1)
+        sent_here = load.stop()["requests"]
+    mirrored = settled_pairs(stage, rollout["id"] if isinstance(rollout, dict) else rollout)
+    abort(stage)
+    sigma = math.sqrt(sent_here * SHARE * (1 - SHARE))
+    tell(f"mirrored {mirrored} of {sent_here}")
+    what = f"{mirrored} of {sent_here} requests came under one id on both legs"
+    off = abs(mirrored - sent_here * SHARE) / sigma
+    return [report.at_most("mirror-sigmas", f"sigmas from {SHARE:.0%}: {what}", 3, off)]
 
-        def enough() -> dict | None:
-            status, pairs = release.call("drift-monitor", "GET", path)
-            return pairs if status == 200 and pairs["eligible"] >= REQUESTS else None
 
-        pairs = eventually(enough, 180, every=1)
-        abort(stage)
-        load.stop()
-    mirrored, n = pairs["pairs"], pairs["eligible"]
-    sigmas = abs(mirrored - n * SHARE) / math.sqrt(n * SHARE * (1 - SHARE))
-    tell(f"mirrored {mirrored} of {n}")
-    what = f"sigmas from {SHARE:.0%}: {mirrored} of {n} requests came under one id on both legs"
-    return [report.at_most("mirror-sigmas", what, 3, sigmas)]
+def settled_pairs(stage: Stage, rollout: str) -> int:
+    """Return how many pairs there are when no more come."""
+    seen: list[int] = []
+
+    def settled() -> bool:
+        path = f"/v1/models/{MODEL}/pairings/{rollout}"
+        status, page = stage.release.call("drift-monitor", "GET", path)
+        seen.append(page["pairs"] if status == 200 else 0)
+        return len(seen) > 1 and seen[-1] == seen[-2] > 0
+
+    eventually(settled, 60, every=3)
+    return seen[-1]
 
 
 def colour(stage: Stage) -> str:
