@@ -15,6 +15,7 @@ here=$(dirname "$0")
 
 python_image=docker.io/library/python:3.11-slim
 certificates=/etc/ssl/certs/ca-certificates.crt
+store_limit_mb=20000
 
 main() {
   make_folders
@@ -43,7 +44,7 @@ buildah() {
 python() { # again only when how it is made has changed
   local container
   build_once python parts/python.sh
-  [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || return 0
+  [ "$(cat "$cache/buildah/python" 2>/dev/null)" != "$built" ] || { tidy && return; }
   buildah rmi --all --force >/dev/null # all else was built on the one before
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$built/root.tar" / >/dev/null
@@ -51,6 +52,15 @@ python() { # again only when how it is made has changed
     --env LANG=C.UTF-8 --cmd python3 "$container"
   buildah commit --quiet --rm "$container" $python_image >/dev/null
   echo "$built" >"$cache/buildah/python"
+}
+
+tidy() { # the next build makes the builders' steps anew: they go too
+  local mb
+  mb=$(du -sm "$cache/buildah/store" | cut -f1)
+  [ "$mb" -lt $store_limit_mb ] || {
+    step "images that were replaced go: the store has $((mb / 1000)) GB"
+    buildah rmi --prune --force >/dev/null
+  }
 }
 
 build() { # NAME FOLDER [FILE [OPTION...]]

@@ -22,6 +22,7 @@ from training_jobs.plans import load_plan, with_settings
 from training_jobs.ports import Commit
 from training_jobs.progress import tell
 from training_jobs.refusals import JobRefused
+from training_jobs.reports.environment import environment_digest
 from training_jobs.runs import PreparedData, Request, train_and_log
 
 COMMIT = Commit("c" * 40, changed=False)
@@ -99,6 +100,7 @@ def test_the_logged_model_is_the_one_named_and_knows_where_it_comes_from(train, 
         "dataset": "tiny",
         "dataset_digest": data.lock.dataset_digest,
         "dataset_version": "1.0.0",
+        "environment_digest": environment_digest(),
         "image": "none",
         "prompt_digest": "none",
         "prompt_version": "none",
