@@ -4,6 +4,7 @@ They are collected only when `make e2e` sets ISOGLOSS_E2E, and need nothing but 
 the cluster that KUBECONFIG names: whatever else a test calls, a pod calls it.
 """
 
+import fcntl
 import json
 import os
 import uuid
@@ -16,22 +17,29 @@ from xdist.scheduler import LoadScopeScheduling
 from kube import eventually, kubectl
 from load import NAMESPACE as USERS_NAMESPACE
 from load import Users
-from release import Release
+from release import OF_TESTS, Release, releases_of_tests
 
 collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 
 IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
 GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
 GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
-# These need no release: `make e2e` runs them beside the others (-n 2 --dist loadscope).
-PLATFORM = {
-    "test_cluster.py",
-    "test_gateway_adapter.py",
-    "test_lease.py",
-    "test_postgresql_pod.py",
-    "test_workloads_adapter.py",
+# What `make e2e` runs in one process, in this order; the groups beside each other (-n 2), and the
+# rest in one group after the platform's. Each process has a release of its own.
+GROUPS = {
+    "story": ("test_journey.py", "test_cli_on_cluster.py", "test_chart.py"),
+    "platform": (
+        "test_cluster.py",
+        "test_gateway_adapter.py",
+        "test_identity.py",
+        "test_images.py",
+        "test_lease.py",
+        "test_postgresql_pod.py",
+        "test_workloads_adapter.py",
+    ),
+    "bad days": ("test_bad_days.py",),
 }
-CORDONS = "test_a_cordoned_node"  # no pod of the release could start meanwhile
+ORDER = [(group, file) for group, files in GROUPS.items() for file in files]
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -45,9 +53,8 @@ class Groups(LoadScopeScheduling):
     """What runs in one process, one after the other."""
 
     def _split_scope(self, nodeid):
-        file, _, name = nodeid.partition("::")
-        alone = Path(file).name in PLATFORM and not name.startswith(CORDONS)
-        return "platform" if alone else "release"
+        file = Path(nodeid.partition("::")[0]).name
+        return next((group for group, each in ORDER if each == file), "bad days")
 
 
 def pytest_configure(config):
@@ -55,14 +62,25 @@ def pytest_configure(config):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Run what needs the release in one process, the rest beside it."""
+    """Run each group in one process, the groups beside each other."""
     return Groups(config, log)
 
 
 def pytest_collection_modifyitems(items):
     """The journey begins on a release that nothing was done to; its versions serve the others."""
-    first = ("test_journey.py", "test_bad_days.py")
-    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else 2)
+    files = [file for _, file in ORDER]
+    items.sort(key=lambda i: files.index(i.path.name) if i.path.name in files else len(files))
+
+
+def pytest_sessionfinish(session):
+    """Remove what the tests installed once every process has ended: they share cluster-wide parts.
+
+    What an earlier run left behind goes too.
+    """
+    if os.environ.get("ISOGLOSS_E2E") and not hasattr(session.config, "workerinput"):
+        for namespace in releases_of_tests():
+            release_in(namespace).uninstall()
+        kubectl("delete", "namespace", USERS_NAMESPACE, "--ignore-not-found", "--wait=false")
 
 
 def echo_container(name):
@@ -195,22 +213,28 @@ def predictor():
     return {"name": "kserve-container", **echo_container("predictor")}
 
 
+def release_in(namespace):
+    """Return the tests' release in a namespace."""
+    values = Path(__file__).with_name("e2e-values.yaml")
+    return Release(namespace, GATEWAY, values, labels=OF_TESTS)
+
+
 @pytest.fixture(scope="session")
-def release():
-    """Isogloss, installed by its chart in a namespace of its own."""
-    installed = Release("isogloss-e2e", GATEWAY, Path(__file__).with_name("e2e-values.yaml"))
-    try:
+def release(worker_id, tmp_path_factory):
+    """Isogloss, installed by its chart in a namespace of its own; each process has one."""
+    installed = release_in(f"isogloss-e2e-{worker_id}")
+    shared = tmp_path_factory.getbasetemp().parent / f"{os.getppid()}-installing"
+    with shared.open("w") as turn:  # whoever is first brings what the cluster has once
+        fcntl.flock(turn, fcntl.LOCK_EX)
         installed.install()
-        yield installed
-    finally:
-        installed.uninstall()
+    yield installed
+    installed.close()
 
 
 @pytest.fixture(scope="session")
-def users(gateway_address):
-    """Whoever sends texts, from a namespace of their own."""
+def users(release, gateway_address):
+    """Whoever sends texts to the release's model, from a namespace of their own."""
     metadata = {"name": USERS_NAMESPACE}
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     kubectl("apply", "-f", "-", document=document)
-    yield Users(gateway_address, "sentiment.e2e.example")
-    kubectl("delete", "namespace", USERS_NAMESPACE, "--wait=false")
+    return Users(gateway_address, f"sentiment.{release.namespace}.example")

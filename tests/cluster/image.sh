@@ -23,6 +23,7 @@ main() {
     python | build | size | load)
       need_root "tests/cluster/image.sh"
       need_packages buildah mmdebstrap ca-certificates
+      trap leave_store EXIT
       "$@"
       ;;
     echo)
@@ -39,6 +40,10 @@ main() {
 buildah() {
   command buildah --root "$cache/buildah/store" --runroot "$cache/buildah/run" \
     --storage-driver overlay "$@"
+}
+
+leave_store() { # buildah mounts its store over itself; busy while another builds, who then does this
+  ! mountpoint -q "$cache/buildah/store/overlay" || umount "$cache/buildah/store/overlay" 2>/dev/null || true
 }
 
 python() { # again only when how it is made has changed

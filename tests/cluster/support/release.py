@@ -17,7 +17,7 @@ from load import REPOSITORY
 ROOT = Path(__file__).resolve().parents[3]
 CHARTS = ROOT / "charts"
 PORTS = {"registry-proxy": 8100, "drift-monitor": 8200, "rollout-controller": 8300, "mlflow": 5000}
-CURRENT = ("PENDING", "SHADOWING", "CANARY", "BAKING")
+OF_TESTS = {"isogloss.dev/installed-by": "tests"}
 
 
 def helm(*arguments, seconds=600):
@@ -35,20 +35,24 @@ def helm(*arguments, seconds=600):
 
 @dataclass
 class Release:
-    """A release named `isogloss` in one namespace; `seen` are moments, in seconds, by name."""
+    """A release named `isogloss` in one namespace, which gets `labels`.
+
+    `seen` are moments, in seconds, by name.
+    """
 
     namespace: str
     gateway: str
     values: Path
     name: str = "isogloss"
+    labels: dict = field(default_factory=dict)
     seen: dict = field(default_factory=dict)
     _forwards: dict = field(default_factory=dict)
     _storage: bool = True
 
     def install(self):
         """Install both charts into a namespace under the restricted Pod Security standard."""
-        enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
-        metadata = {"name": self.namespace, "labels": enforced}
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", **self.labels}
+        metadata = {"name": self.namespace, "labels": labels}
         going = f"namespace/{self.namespace}"
         eventually(lambda: not _there(going) or self._phase() == "Active", 120)  # an earlier one's
         kubectl("apply", "-f", "-", document=_object("v1", "Namespace", metadata))
@@ -70,11 +74,15 @@ class Release:
 
     def uninstall(self):
         """Remove the release and its namespace, its cluster-wide objects with it."""
-        for forward in self._forwards.values():
-            forward.close()
+        self.close()
         for release in (self.name, "isogloss-crds"):
             helm("uninstall", release, *self._where(), "--ignore-not-found", "--wait")
         kubectl("delete", "namespace", self.namespace, "--wait=false")
+
+    def close(self):
+        """End what this process has open; the release goes on."""
+        for forward in self._forwards.values():
+            forward.close()
 
     def now(self):
         """Return seconds since the epoch."""
@@ -228,6 +236,13 @@ class Release:
 
     def _where(self):
         return ("--namespace", self.namespace)
+
+
+def releases_of_tests():
+    """Return the namespaces labelled as those that tests have installed a release into."""
+    (label,) = [f"{key}={value}" for key, value in OF_TESTS.items()]
+    path = "jsonpath={.items[*].metadata.name}"
+    return kubectl("get", "namespaces", "-l", label, "-o", path).split()
 
 
 def _is_going(document):
