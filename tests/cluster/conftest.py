@@ -18,6 +18,7 @@ from kube import eventually, kubectl
 from load import NAMESPACE as USERS_NAMESPACE
 from load import Users
 from release import OF_TESTS, Release, releases_of_tests
+from sentiment import MODEL, apply_project, staged
 
 collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 
@@ -37,7 +38,7 @@ GROUPS = {
         "test_postgresql_pod.py",
         "test_workloads_adapter.py",
     ),
-    "bad days": ("test_bad_days.py",),
+    "bad days": ("test_bad_days.py", "test_rollouts.py"),
 }
 ORDER = [(group, file) for group, files in GROUPS.items() for file in files]
 RESTRICTED = {
@@ -238,3 +239,15 @@ def users(release, gateway_address):
     document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     kubectl("apply", "-f", "-", document=document)
     return Users(gateway_address, f"sentiment.{release.namespace}.example")
+
+
+@pytest.fixture(scope="session")
+def versions(release, users):
+    """A version in PRODUCTION and one in STAGING."""
+    apply_project(release, users.host, bakeSeconds=5)
+    production = release.production(MODEL)
+    if production is None:
+        release.roll_out(MODEL, staged(release, 1500).digest)
+        release.await_phase(MODEL, "SUCCEEDED")
+        production = release.production(MODEL)
+    return production, staged(release, 4000).digest

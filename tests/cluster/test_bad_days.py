@@ -12,21 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from kube import eventually, kubectl
-from sentiment import MODEL, apply_project, back_to_staging, serve, staged
+from sentiment import MODEL, begin_again, rolled_out, serve
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def versions(release, users):
-    """A version in PRODUCTION and one in STAGING."""
-    apply_project(release, users.host, bakeSeconds=5)
-    production = release.production(MODEL)
-    if production is None:
-        release.roll_out(MODEL, staged(release, 1500).digest)
-        release.await_phase(MODEL, "SUCCEEDED")
-        production = release.production(MODEL)
-    return production, staged(release, 4000).digest
 
 
 @pytest.fixture
@@ -38,34 +26,6 @@ def load(release, users, versions):
     counts = running.stop()
     assert counts["requests"] > 100
     assert counts["failures"] == 0, counts
-
-
-def begin_again(release, production, other):
-    """Whatever the test before left behind: the one version in PRODUCTION, the other offered."""
-    release.abort(MODEL, "the next bad day begins")
-    release.await_phase(MODEL, "SUCCEEDED", "ROLLED_BACK", "ABORTED")
-    if release.production(MODEL) != production:
-        release.roll_back(MODEL, "the next bad day begins")
-        eventually(lambda: release.production(MODEL) == production, 60)
-    eventually(lambda: idle(release, other), 120, every=0.5)
-    back_to_staging(release, other)
-
-
-def idle(release, digest):
-    """Tell whether nothing of a version is left from the Rollout before."""
-    held = {each["digest"] for each in release.status(MODEL)["colours"].values()}
-    return digest not in held
-
-
-@contextmanager
-def rolled_out(release, digest, phase):
-    """A Rollout of the version that has come to a phase; given up at the end."""
-    release.roll_out(MODEL, digest)
-    try:
-        yield release.await_phase(MODEL, phase)
-    finally:
-        release.abort(MODEL, "the bad day is over")
-        release.await_phase(MODEL, "ABORTED", "ROLLED_BACK", "SUCCEEDED")
 
 
 def says(release, *words):

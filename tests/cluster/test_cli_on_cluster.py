@@ -10,7 +10,17 @@ import pytest
 import yaml
 
 from kube import eventually
-from sentiment import HERE, MODEL, back_to_staging, served_model
+from sentiment import (
+    HERE,
+    MODEL,
+    Version,
+    back_to_staging,
+    evaluate,
+    promote,
+    served_model,
+    train,
+    waive,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
@@ -163,6 +173,55 @@ def test_rollback_needs_no_registry(command, release, version, rolled_out):
     assert json.loads(out)["to"] in before
     eventually(lambda: release.production(MODEL) != version, 60)
     back_to_staging(release, version)
+
+
+@pytest.fixture(scope="module")
+def known_bad(release):
+    """The digest of a version that learnt every label wrong, in STAGING by waivers."""
+    drills = [v for v in release.state(MODEL)["versions"] if "drill" in v["lineage"]]
+    if drills:
+        bad, stage = Version(drills[-1]["digest"], drills[-1]["number"], ""), drills[-1]["stage"]
+    else:
+        bad, stage = train(release, 1500, "--flip-labels"), "REGISTERED"
+        evaluate(release, bad)
+    status, answer = promote(release, bad)
+    if status == 409:
+        reasons = answer["verdict"]["reasons"]
+        for gate in sorted({each["gate"] for each in reasons if each["outcome"] != "PASS"}):
+            waive(release, bad, gate, f"{stage}->STAGING")
+        status, answer = promote(release, bad)
+    assert status == 200, answer
+    return bad.digest
+
+
+def test_a_drill_demands_that_a_known_bad_version_is_found_out(
+    command, release, users, known_bad, rolled_out
+):
+    before = release.production(MODEL)
+    load = users.start(80)
+    try:
+        code, _, said = command.run("drill", MODEL, known_bad)
+    finally:
+        counts = load.stop()
+
+    assert (code, "found out after" in said) == (0, True), (said, rolled_out)
+    assert release.production(MODEL) == before
+    assert counts["failures"] == 0, counts
+    assert known_bad not in counts["versions"]
+
+
+def test_what_production_answered_twice_measures_its_noise_floor(command, release, rolled_out):
+    if not rolled_out:
+        pytest.skip("users have sent each text once")
+    digest = release.production(MODEL)
+    path = f"/v1/models/{MODEL}/versions/{digest}/noise"
+    measured = release.asked("drift-monitor", "POST", path)
+
+    assert measured["n"] >= 20
+    assert measured["differing"] == 0
+    code, out, said = command.run("rollout", "plan", MODEL, "-o", "json")
+    assert code == 0, said
+    assert json.loads(out)["noise"]["n"] == measured["n"]
 
 
 def test_ctrl_c_deletes_the_job(command):

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from forward import Forward
+from kube import kubectl
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from rollout_controller.adapters.gateway_api import GatewayApi
+from rollout_controller.adapters.gateway_statistics import GatewayStatistics
 from rollout_controller.adapters.http_routes import ANNOTATION, GatewayPlace
 from rollout_controller.reconcile import ModelLoop
 from servicekit.kubernetes_api import KubernetesApi, core, grouped
@@ -136,6 +139,38 @@ async def test_a_share_of_the_predictions_is_copied_under_the_same_id(
 
     assert set(answers.values()) == {f"{MODEL}-blue"}
     assert abs(eventually(copied) - 200) <= 4 * math.sqrt(1000 * 0.2 * 0.8)
+
+
+@pytest.fixture
+async def envoys(namespace):
+    """The statistics of each of the Gateway's Envoys; from here they have no name in common."""
+    owner, name = GATEWAY.split("/")
+    labels = {"namespace": owner, "name": name}
+    ours = ",".join(f"gateway.envoyproxy.io/owning-gateway-{k}={v}" for k, v in labels.items())
+    pods = json.loads(kubectl("get", "pods", "--all-namespaces", "-l", ours, "-o", "json"))["items"]
+    if not pods:
+        pytest.skip("the Gateway is not Envoy Gateway's")
+    held = [each["metadata"] for each in pods if each["status"]["phase"] == "Running"]
+    forwards = [Forward(pod["namespace"], f"pod/{pod['name']}", 19001) for pod in held]
+    pages = [GatewayStatistics(forward.place(), namespace.name) for forward in forwards]
+    yield pages
+    for page, forward in zip(pages, forwards, strict=True):
+        await page.close()
+        forward.close()
+
+
+async def test_the_envoys_count_each_copy_that_they_made(
+    gateway, namespace, predict, routed, envoys
+):
+    await settled(gateway, predict, routed(replace(all_to(BLUE), mirror=GREEN, mirror_percent=20)))
+    predict(300)
+
+    async with asyncio.timeout(30):
+        while True:
+            counted = [sum((await each.mirrored(MODEL)).values()) for each in envoys]
+            if sum(counted) == len(set(namespace.seen(f"{MODEL}-green"))) >= 30:
+                return
+            await asyncio.sleep(0.5)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self, namespace):
         self.password = secrets.token_hex(32)
-        self.forward = Forward(namespace.name, NAME, 5432)
+        self.forward = Forward(namespace.name, f"service/{NAME}", 5432)
 
     @property
     def secret(self):

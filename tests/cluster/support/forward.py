@@ -1,4 +1,4 @@
-"""HTTP to a Service through the API server, as `kubectl port-forward` gives it to a person."""
+"""HTTP to a Service or a pod through the API server: `kubectl port-forward`, as people use it."""
 
 import json
 import re
@@ -13,10 +13,12 @@ _SAID = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
 class Forward:
-    """One Service's port on this machine; opened again when the pod behind it has gone."""
+    """A port of `service/NAME` or `pod/NAME` on this machine; opened again when the pod behind it
+    has gone.
+    """
 
-    def __init__(self, namespace, service, port):
-        self._target = ("--namespace", namespace, f"service/{service}", f":{port}")
+    def __init__(self, namespace, target, port):
+        self._target = ("--namespace", namespace, target, f":{port}")
         self._process = None
         self._url = None
 

@@ -115,7 +115,7 @@ class Release:
     def call(self, service, method, path, body=None, token=None):
         """Call one of our services; return status and answer."""
         if service not in self._forwards:
-            target = (self.namespace, f"{self.name}-{service}", PORTS[service])
+            target = (self.namespace, f"service/{self.name}-{service}", PORTS[service])
             self._forwards[service] = Forward(*target)
         given = {"Authorization": f"Bearer {token or self.token}"}
         given["Host"] = f"{self.name}-{service}:{PORTS[service]}"  # MLflow answers to its own name

@@ -1,10 +1,12 @@
 """The example's model on a release: its files, and getting a version from labels to STAGING."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from kube import eventually
 from release import ROOT
 
 MODEL = "sentiment"
@@ -67,9 +69,9 @@ def promote(release, version):
     return release.call("registry-proxy", "POST", f"/v1/models/{MODEL}/transitions", asked)
 
 
-def waive(release, version, gate):
+def waive(release, version, gate, move="REGISTERED->STAGING"):
     """Record a waiver of one Gate, for a drill."""
-    waiver = {"digest": version.digest, "gate": gate, "move": "REGISTERED->STAGING"}
+    waiver = {"digest": version.digest, "gate": gate, "move": move}
     waiver |= {"reason": "a drill", "expires_at": release.now() + 3600}
     release.asked("registry-proxy", "POST", f"/v1/models/{MODEL}/waivers", waiver)
 
@@ -102,3 +104,31 @@ def back_to_staging(release, digest):
     if held["stage"] != "STAGING":
         status, answer = promote(release, Version(digest, held["number"], ""))
         assert status == 200, answer
+
+
+def begin_again(release, production, other):
+    """Whatever the test before left behind: the one version in PRODUCTION, the other offered."""
+    release.abort(MODEL, "the next test begins")
+    release.await_phase(MODEL, "SUCCEEDED", "ROLLED_BACK", "ABORTED")
+    if release.production(MODEL) != production:
+        release.roll_back(MODEL, "the next test begins")
+        eventually(lambda: release.production(MODEL) == production, 60)
+    eventually(lambda: _idle(release, other), 120, every=0.5)
+    back_to_staging(release, other)
+
+
+def _idle(release, digest):
+    """Tell whether nothing of a version is left from the Rollout before."""
+    held = {each["digest"] for each in release.status(MODEL)["colours"].values()}
+    return digest not in held
+
+
+@contextmanager
+def rolled_out(release, digest, phase):
+    """A Rollout of the version that has come to a phase; given up at the end."""
+    release.roll_out(MODEL, digest)
+    try:
+        yield release.await_phase(MODEL, phase)
+    finally:
+        release.abort(MODEL, "the test is over")
+        release.await_phase(MODEL, "ABORTED", "ROLLED_BACK", "SUCCEEDED")
