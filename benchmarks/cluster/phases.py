@@ -22,9 +22,9 @@ BAD_SECONDS = 5
 BadDay = Callable[[Stage], AbstractContextManager[None]]
 
 
-def measure_phases(report: Report, stage: Stage) -> list[Bar]:
+def measure_phases(report: Report, stage: Stage) -> Iterator[Bar]:
     """Go through the matrix; one bar a bad day, over all phases."""
-    bars, without_end = [], []
+    without_end = []
     for name, bad_day in BAD_DAYS.items():
         stage.reset(bakeSeconds=10)
         with stage.loaded(60) as load:
@@ -33,10 +33,10 @@ def measure_phases(report: Report, stage: Stage) -> list[Bar]:
         lost = failed(counts)
         tell(f"{name}: in {', '.join(seen)}; then {end}; {lost} of {counts['requests']} failed")
         what = f"failed of {sent(counts)}: {name} in {', '.join(seen)}"
-        bars.append(report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, lost))
+        yield report.at_most(f"bad-day-{name.replace(' ', '-')}", what, 0, lost)
         without_end += [name] if end not in ENDED else []
     what = f"Rollouts without an end, of {len(BAD_DAYS)} bad days: {', '.join(without_end) or '-'}"
-    return [*bars, report.at_most("bad-days-without-end", what, 0, len(without_end))]
+    yield report.at_most("bad-days-without-end", what, 0, len(without_end))
 
 
 def one_rollout(stage: Stage, bad_day: BadDay) -> tuple[list[str], str]:

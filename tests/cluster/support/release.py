@@ -188,10 +188,16 @@ class Release:
         path = f"/v1/models/{model}/rollouts"
         return self.asked("rollout-controller", "POST", path, {"version": digest})["rollout"]
 
+    def ask_back(self, model, reason):
+        """Ask to go back at once; return status and answer. 503: the gateway has yet to do it."""
+        path = f"/v1/models/{model}/rollback"
+        return self.call("rollout-controller", "POST", path, {"reason": reason})
+
     def roll_back(self, model, reason):
         """Go back at once; return what the rollout-controller says of it."""
-        path = f"/v1/models/{model}/rollback"
-        return self.asked("rollout-controller", "POST", path, {"reason": reason})
+        status, answer = self.ask_back(model, reason)
+        assert status < 300, answer
+        return answer
 
     def abort(self, model, reason):
         """Give the Rollout up; no fault where none is under way."""
