@@ -3,8 +3,9 @@
 Models are simulated with the monitor's own code: each has a Reference of 10,000 film reviews and,
 disjoint from it, a pool of traffic, both drawn anew. Twelve weeks of quiet hours are judged; then
 drifts of each kind begin; then days on which accuracy suffers or does not. Beside ours, on the same
-Windows, rules that people write first. One week goes through the whole service. Evidently and
-NannyML judge Windows that ours judges too. Writes results/drift.json and .md.
+Windows, rules that people write first. One week goes through the whole service; the self-check
+replays a month. Evidently and NannyML judge Windows that ours judges too. Writes
+results/drift.json and .md.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from kept import one_model
 from peers_beside import peer_bars
 from quiet_weeks import RULES_BESIDE, SIZES
 from real_week import week_bars
+from self_check import check_bars
 from texts import Kind, read_kinds
 from ticks import MODELS, SLICES, seconds_a_tick
 from worlds import MONITORS, make_world
@@ -153,6 +155,7 @@ def _models(report: Report, given: argparse.Namespace) -> list[Bar]:
 _PARTS = {
     "models": _models,
     "tick": lambda report, _given: list(tick_bars(report)),
+    "check": lambda report, _given: list(check_bars(report)),
     "week": lambda report, _given: list(week_bars(report, _kinds())),
     "peers": lambda report, given: list(peer_bars(report, _kinds(), given.peer_seeds)),
 }

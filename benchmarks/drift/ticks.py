@@ -11,7 +11,7 @@ from worlds import World, block_sums, draw
 from drift_monitor.detectors import DETECTORS
 from drift_monitor.ports import Version
 from drift_monitor.references import Reference
-from drift_monitor.trials import SliceTrial, step_monitors
+from drift_monitor.trials import SliceTrial, Standard, step_monitors
 from drift_monitor.windows import ALL, Window
 from drift_monitor.yardsticks import make_yardstick
 from stats.page_budget import rate_of_monitor
@@ -31,8 +31,7 @@ def seconds_a_tick(kinds: Mapping[str, Kind], world: World) -> float:
             version,
             Window(version.digest, f"caller={i}", 0.0, _HOUR, ROWS, row.astype(np.float64)),
             reference,
-            world.accepted,
-            world.quiet,
+            Standard(world.accepted, world.quiet),
         )
         for i, row in enumerate(sums)
     ]

@@ -328,7 +328,7 @@ def test_apis_of_the_services_get_routes_to_their_v1_only(chart, everything):
 def test_jobs_are_started_from_suspended_templates(chart):
     documents = chart.rendered("isogloss", "defaults-values.yaml")
     templates = chart.of_kind(documents, "CronJob")
-    names = ("check-data", "train", "register", "report", "evaluate", "evaluate-first")
+    names = ("check-data", "train", "register", "report", "accept", "evaluate", "evaluate-first")
     assert templates.keys() == {f"isogloss-{name}" for name in names}
     assert [name for name, each in templates.items() if not each["spec"]["suspend"]] == [
         "isogloss-report"  # the only one that also runs by itself

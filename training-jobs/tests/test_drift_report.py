@@ -167,3 +167,11 @@ def test_a_report_is_a_run_with_artifacts_and_kept_in_the_monitor(fakes):
     assert kept["page"].encode() == run.files["report.html"]
     assert kept["summary"] == result["summary"]
     assert json.loads(kept["facts"])["model"] == "sentiment"
+
+
+def test_a_signal_against_accepted_traffic_is_named_as_such():
+    found = [FINDING, FINDING | {"detector": "accepted:length"}]
+    told = facts(findings=found)
+    story = tell_story(told)
+    assert story.paragraph.count("how long the texts are") == 1
+    assert "how long the texts are, against accepted traffic" in write_page(told, story)

@@ -10,6 +10,8 @@ import pytest
 from training_jobs.adapters.monitor import HttpMonitor
 from training_jobs.refusals import JobRefused, Unreachable
 
+DIGEST = "sha256:" + "b" * 64
+
 
 class StandIn(BaseHTTPRequestHandler):
     """Gives the answer that the test wrote, and notes what was asked."""
@@ -56,6 +58,16 @@ def test_facts_are_asked_for_with_their_time_and_a_report_is_put(monitor, client
         "/v1/models/sentiment/reports/100.0",
         {"summary": "fine"},
     )
+
+
+def test_traffic_is_asked_for_by_days_and_the_file_is_put(monitor, client):
+    place = f"/v1/models/sentiment/versions/{DIGEST}"
+    monitor.answer = (200, {"sha256": "sha256:1"})
+    assert json.loads(client.sample("sentiment", DIGEST, 14)) == {"sha256": "sha256:1"}
+    assert client.accept("sentiment", DIGEST, b"rows") == {"sha256": "sha256:1"}
+    asked, put = monitor.seen
+    assert asked[:2] == ("GET", f"{place}/sample?days=14")
+    assert (put[0], put[1], put[3]) == ("PUT", f"{place}/accepted", b"rows")
 
 
 @pytest.mark.parametrize(("status", "failure"), [(404, JobRefused), (503, Unreachable)])

@@ -1,6 +1,7 @@
 """What every store must do, SQLite's and PostgreSQL's; a scene opens replicas of one database."""
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from drift_monitor.detectors import Cosine
 from drift_monitor.labelling import Candidate, priority_of
 from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Report, StoreUnavailable
+from drift_monitor.traffic_ports import AcceptedFile
+from drift_monitor.traffic_samples import DAY_SECONDS, KEPT_A_DAY, TrafficDay, TrafficRow
 from drift_monitor.windows import Window
 
 DIGEST = "sha256:" + "b" * 64
@@ -175,6 +178,38 @@ class StoreSuite:
             assert {first.truth, second.truth} == {None, "negative"}
             assert transaction.answers.unused([lowest[0], "nobodys"]) == 1
             assert transaction.sample.open_cohorts() == []
+
+    def test_of_a_day_the_rows_with_the_lowest_priorities_are_kept(self, store):
+        rows = [TrafficRow(priority, 7, "en", b"row") for priority in range(2 * KEPT_A_DAY + 1)]
+        with store.begin() as transaction:
+            assert transaction.traffic.highest(DIGEST, 0.0) == inf
+            transaction.traffic.keep(DIGEST, TrafficDay(0.0, 5000, rows[::-1]))
+            transaction.traffic.keep(DIGEST, TrafficDay(0.0, 100, rows[:3]))
+            transaction.traffic.keep(DIGEST, TrafficDay(DAY_SECONDS, 1, rows[:1]))
+        with store.read() as transaction:
+            assert transaction.traffic.highest(DIGEST, 0.0) == KEPT_A_DAY - 1
+            (day,) = transaction.traffic.between(DIGEST, 0.0, DAY_SECONDS)
+        assert (day.seen, list(day.rows)) == (5100, rows[:KEPT_A_DAY])
+        with store.begin() as transaction:
+            transaction.forget(40 * DAY_SECONDS, 39.5 * DAY_SECONDS)
+            (left,) = transaction.traffic.between(DIGEST, 0.0, 9 * DAY_SECONDS)
+        assert left.day == DAY_SECONDS
+
+    def test_accepted_traffic_replaces_what_was_accepted_before_with_its_nulls(self, store):
+        first, second = (AcceptedFile(DIGEST, f"sha256:{n}", 1.0, b"rows") for n in (1, 2))
+        with store.begin() as transaction:
+            transaction.accepted.put(first)
+            transaction.nulls.save(DIGEST, "sha256:1 all", b"null")
+            transaction.nulls.save(DIGEST, "all", b"own")
+            transaction.accepted.put(first)
+            assert transaction.nulls.load(DIGEST, "sha256:1 all") == b"null"
+            transaction.accepted.put(second)
+        with store.read() as transaction:
+            assert transaction.accepted.sha256_of(DIGEST) == "sha256:2"
+            assert transaction.accepted.file_of(DIGEST) == second
+            assert transaction.accepted.file_of("sha256:other") is None
+            assert transaction.nulls.load(DIGEST, "sha256:1 all") is None
+            assert transaction.nulls.load(DIGEST, "all") == b"own"
 
     def test_a_report_replaces_the_one_for_the_same_time(self, store):
         with store.begin() as transaction:

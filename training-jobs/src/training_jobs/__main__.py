@@ -27,6 +27,7 @@ JOBS = {
     "offline-gate": "judge an artifact by its project's offline Gates, before it is registered",
     "register": "hand a run's model to the registry-proxy as a version",
     "evaluate": "measure a version for its offline Gates and post the signed Evidence",
+    "accept": "accept some weeks of Production traffic as what later traffic is compared with",
     "report": "tell how a model did in a week, from what the drift-monitor knows",
 }
 REFUSED, UNREACHABLE = 1, 3

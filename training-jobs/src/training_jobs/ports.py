@@ -78,7 +78,7 @@ class Registry(Protocol):
 
 
 class Monitor(Protocol):
-    """The drift-monitor, as the report uses it."""
+    """The drift-monitor, as the jobs use it."""
 
     def facts(self, model: str, days: float, until: float | None) -> Mapping[str, Any]:
         """Return all that a report on the days before `until` (now) is made from."""
@@ -86,6 +86,14 @@ class Monitor(Protocol):
 
     def keep_report(self, model: str, until: float, report: Mapping[str, str]) -> None:
         """Hand a report in: its summary, its facts as JSON, its page."""
+        ...
+
+    def sample(self, model: str, digest: str, days: int) -> bytes:
+        """Return rows of a version's traffic of the last days as a Reference's file."""
+        ...
+
+    def accept(self, model: str, digest: str, content: bytes) -> Mapping[str, Any]:
+        """Have a version's traffic compared with this file; returns what it is."""
         ...
 
 

@@ -1,4 +1,6 @@
-"""drift report, labels, calibrate: a week in words and pictures, what to label, a trial."""
+"""drift report, labels, accept, calibrate: a week in words and pictures, what to label, what is
+usual, a trial.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ def add_to(commands: typer.Typer) -> None:
     """Join this module's commands to the drift group."""
     commands.command(epilog="Example: isogloss drift report sentiment --file week.html")(report)
     commands.command(epilog="Example: isogloss drift labels sentiment -o json")(labels)
+    commands.command(epilog="Example: isogloss drift accept sentiment --days 14")(accept)
     commands.command(epilog="Example: isogloss drift calibrate runs/tfidf --verify")(calibrate)
 
 
@@ -49,6 +52,26 @@ def labels(ctx: typer.Context, model: str, output: FormatOption = Format.TABLE) 
         say(f"{listed['labelled']} of {len(listed['items'])} are labelled")
 
 
+def accept(
+    ctx: typer.Context,
+    model: str,
+    *,
+    days: Annotated[int, typer.Option(min=1, max=92, help="Days up to now.")] = 14,
+    despite_pages: Annotated[
+        bool, typer.Option("--despite-pages", help="Also when drift woke somebody in that time.")
+    ] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Accept the Production version's traffic as what its later traffic is compared with.
+
+    From then on drift is what differs from it; what differs from the validation set is a ticket.
+    """
+    job = ["accept", "--model", model, "--days", str(days)]
+    job += ["--despite-pages"] if despite_pages else []
+    result = target_of(ctx).run_job(job, say)
+    show(result, output, lambda: _accepted_table(result))
+
+
 def calibrate(
     artifact: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     *,
@@ -75,6 +98,16 @@ def _report_table(result: Any) -> Table:
     rows = [("in short", result["summary"])]
     rows += [("what to do", action) for action in result["actions"]]
     return Table(("report", result["level"]), [*rows, ("page", result["file"])])
+
+
+def _accepted_table(result: Any) -> Table:
+    begun, ended = (
+        f"{datetime.fromtimestamp(result[end], UTC):%Y-%m-%d %H:%M}" for end in ("start", "end")
+    )
+    compared = ", ".join(f"{name} ({rows})" for name, rows in result["compared"].items())
+    rows = [("from, to (UTC)", f"{begun} to {ended}"), ("texts", str(result["texts"]))]
+    rows += [("rows", str(result["rows"])), ("compared (rows)", compared or "nothing")]
+    return Table(("accepted", result["sha256"]), [*rows, ("run", result["run_id"])])
 
 
 def _labels_table(listed: Any) -> Table:

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from fastapi import FastAPI
 
+from drift_monitor.accepted import AcceptedReferences
 from drift_monitor.adapters.databases import open_postgresql, open_sqlite
 from drift_monitor.adapters.journal import FileJournal, journal_name
 from drift_monitor.adapters.registry import HttpReferences, KeptReferences
@@ -24,6 +26,8 @@ from drift_monitor.pace import Pace
 from drift_monitor.ports import References
 from drift_monitor.quality_routes import router as quality_router
 from drift_monitor.quiet import USUAL_EFFORT, Effort
+from drift_monitor.reference_routes import MAX_BYTES as REFERENCE_BYTES
+from drift_monitor.reference_routes import router as reference_router
 from drift_monitor.routes import router
 from drift_monitor.settings import DriftMonitorSettings
 from drift_monitor.shelf import Shelf
@@ -38,6 +42,9 @@ from servicekit.callers_settings import connect, open_callers
 from servicekit.problems import install_problem_pages
 from servicekit.process import Health, install_pages
 from servicekit.signing import load_signer
+
+if TYPE_CHECKING:
+    from servicekit.kubernetes_api import KubernetesApi
 
 _DAY_SECONDS = 86_400.0
 # Numbered: tables of a release before it had other columns, and what they held was of hours.
@@ -61,6 +68,43 @@ def create_app(
     `references` None: from the registry-proxy that the settings name, kept in the data directory.
     Raises FileRefused, ClusterUnknown or StoreUnavailable with a sentence.
     """
+    built = _build(settings, clock, references, effort)
+    app = FastAPI(
+        lifespan=_lifespan(built, health),
+        title="isogloss drift-monitor",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.parts = built.parts
+    install_problem_pages(app)
+    install_pages(app, health, built.parts.metrics.registry)
+    app.include_router(router)
+    app.include_router(quality_router)
+    app.include_router(logger_router(built.logger))
+    app.include_router(traffic_router)
+    app.include_router(reference_router)
+    app.add_middleware(BodyLimit, limit_of=_body_limit)
+    return app
+
+
+@dataclass(frozen=True)
+class _Built:
+    """What runs, and what is closed after it."""
+
+    parts: Parts
+    background: Background
+    logger: Logger | None
+    journal: FileJournal
+    store: SqlStore
+    api: "KubernetesApi | None"
+
+
+def _build(
+    settings: DriftMonitorSettings,
+    clock: Callable[[], float],
+    references: References | None,
+    effort: Effort,
+) -> _Built:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     signer = load_signer(settings.signing_key_file)
     api = connect("isogloss-drift-monitor") if settings.callers == "kubernetes" else None
@@ -68,41 +112,52 @@ def create_app(
     store = _open_store(settings)
     journal, intake = _open_queue(settings, store)
     shelf = Shelf(references or _references(settings), clock)
-    metrics = Metrics()
-    kept = settings.retention_days * _DAY_SECONDS
-    times = Times(settings.window_seconds, settings.pair_lag_seconds, kept)
-    pace = Pace()
+    metrics, pace = Metrics(), Pace()
+    times, promise = _times(settings), _promise(settings)
     rules = Rules(settings.window_seconds, settings.pair_limit, settings.labelling_seconds, pace)
-    told = _QUALITY_WINDOWS * settings.window_seconds
-    promise = Promise(settings.accuracy_loss, settings.labelling_seconds, told)
     counting = Counting(intake, journal, store, shelf, rules)
-    judging = _judging(settings, Standards(store, effort), shelf, promise, pace)
+    judging = Judging(
+        shelf,
+        Standards(store, effort),
+        settings.finding_budget,
+        settings.window_seconds,
+        known(promise),
+        pace,
+        AcceptedReferences(store),
+    )
     testing = Testing(intake, store, times, judging=judging, promise=promise, clock=clock)
     background = Background(counting, testing, intake, drains=settings.database_url is not None)
+    parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
     logger = _open_logger(settings, intake, metrics, clock)
+    return _Built(parts, background, logger, journal, store, api)
 
+
+def _lifespan(
+    built: _Built, health: Health
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.create_task(background.run(metrics, health))
-        async with flushing(logger):
+        running = asyncio.create_task(built.background.run(built.parts.metrics, health))
+        async with flushing(built.logger):
             yield
-        background.stop()
+        built.background.stop()
         await running
-        journal.close()
-        store.close()
-        if api:
-            await api.close()
+        built.journal.close()
+        built.store.close()
+        if built.api:
+            await built.api.close()
 
-    app = FastAPI(lifespan=lifespan, title="isogloss drift-monitor", docs_url=None, redoc_url=None)
-    app.state.parts = Parts(intake, store, shelf, callers, signer, metrics, clock, times, promise)
-    install_problem_pages(app)
-    install_pages(app, health, metrics.registry)
-    app.include_router(router)
-    app.include_router(quality_router)
-    app.include_router(logger_router(logger))
-    app.include_router(traffic_router)
-    app.add_middleware(BodyLimit, limit_of=_body_limit)
-    return app
+    return lifespan
+
+
+def _times(settings: DriftMonitorSettings) -> Times:
+    kept = settings.retention_days * _DAY_SECONDS
+    return Times(settings.window_seconds, settings.pair_lag_seconds, kept)
+
+
+def _promise(settings: DriftMonitorSettings) -> Promise:
+    told = _QUALITY_WINDOWS * settings.window_seconds
+    return Promise(settings.accuracy_loss, settings.labelling_seconds, told)
 
 
 def _open_logger(
@@ -116,6 +171,8 @@ def _open_logger(
 def _body_limit(scope: Mapping[str, Any]) -> int:
     if scope["path"].startswith("/v1/logger/"):
         return LOGGED_BYTES
+    if scope["path"].endswith("/accepted"):
+        return REFERENCE_BYTES
     return _REPORT_BYTES if "/reports/" in scope["path"] else _BODY_BYTES
 
 
@@ -126,13 +183,6 @@ def _open_store(settings: DriftMonitorSettings) -> SqlStore:
     password = settings.database_password
     address = settings.database_url.get_secret_value()
     return open_postgresql(address, password.get_secret_value() if password else None, name)
-
-
-def _judging(
-    settings: DriftMonitorSettings, standards: Standards, shelf: Shelf, promise: Promise, pace: Pace
-) -> Judging:
-    budget, seconds = settings.finding_budget, settings.window_seconds
-    return Judging(shelf, standards, budget, seconds, known(promise), pace)
 
 
 def _open_queue(settings: DriftMonitorSettings, store: SqlStore) -> tuple[FileJournal, Intake]:

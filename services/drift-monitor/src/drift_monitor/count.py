@@ -11,6 +11,7 @@ from itertools import chain
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drift_monitor.answers import answers_of
 from drift_monitor.batches import EventBatch, read_batch
@@ -21,6 +22,7 @@ from drift_monitor.pairings import Pairing
 from drift_monitor.ports import Record, Store, Transaction, Version
 from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
+from drift_monitor.traffic_samples import Keeping, day_of
 from drift_monitor.tranches import Part, Sums, Tranche, requests_in, tranches
 from drift_monitor.windows import ALL, ARRIVALS, LENGTHS, OUTCOMES, Window, boundary_after
 from drift_monitor.yardsticks import STRATA, Measured
@@ -171,14 +173,18 @@ class _Counting:
             return self.rules.pace.share(version, name, accepted.n) if accepted else 0.0
 
         admitted = self._admitted(tranche)
-        offer = self._open_offer(tranche)
+        offer, keeping = self._open_offer(tranche), self._open_keeping(tranche)
         total: dict[str, Sums] = {}
         for part in tranche.parts(admitted.__contains__):
             measured, sums = part.sums(reference.sketcher, reference.yardstick, share_of)
-            offer.add(part, measured)
+            # The same numbers for both: which rows are listed says nothing of what they are like.
+            priorities = priorities_of(part.request_ids, offer.cohort)
+            offer.add(part, measured, priorities)
+            keeping.add(part.rows, priorities, tranche.received_at)
             for name, of_slice in sums.items():
                 total[name] = total[name] + of_slice if name in total else of_slice
         self.transaction.sample.offer(version, offer.cohort, offer.candidates)
+        self.transaction.traffic.keep(version, keeping.kept())
         for name, of_slice in total.items():
             self._add_slice(tranche, reference, name, of_slice)
 
@@ -194,6 +200,10 @@ class _Counting:
         cohort = cohort_of(tranche.start, self.rules.cohort_seconds)
         full = self.transaction.sample.full_strata(tranche.first.version, cohort)
         return _Offer(cohort, full, tranche)
+
+    def _open_keeping(self, tranche: Tranche) -> Keeping:
+        day = day_of(tranche.start)
+        return Keeping(day, self.transaction.traffic.highest(tranche.first.version, day))
 
     def _add_slice(self, tranche: Tranche, reference: Reference, name: str, sums: Sums) -> None:
         version = tranche.first.version
@@ -224,8 +234,7 @@ class _Offer:
     tranche: Tranche
     candidates: list[Candidate] = field(default_factory=list)
 
-    def add(self, part: Part, measured: Measured) -> None:
-        priorities = priorities_of(part.request_ids, self.cohort)
+    def add(self, part: Part, measured: Measured, priorities: NDArray[np.int64]) -> None:
         most = np.full(len(STRATA), HIGHEST_PRIORITY)
         most[list(self.full)] = list(self.full.values())
         for position in np.flatnonzero(priorities <= most[measured.strata]).tolist():

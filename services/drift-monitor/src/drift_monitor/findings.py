@@ -11,6 +11,7 @@ import numpy as np
 
 from drift_monitor.detectors import Sample, repetition
 from drift_monitor.monitors import Monitor
+from drift_monitor.signals import detector_of, is_against_accepted
 from drift_monitor.sketches import FLAGS, MEASURES, Sketcher
 from stats.two_sample import mmd2
 
@@ -75,15 +76,16 @@ def describe_shift(detector: str, sketcher: Sketcher, window: Sample, reference:
     return _share_shift(detector, names, sketcher, window, reference)
 
 
-def sentence(slice_name: str, detector: str, shift: Shift, monitor: Monitor) -> str:
+def sentence(slice_name: str, signal: str, shift: Shift, monitor: Monitor) -> str:
     """Write the finding as one sentence with its numbers."""
     last = monitor.last
     said = ""
     if last:
         rows = f"{last.n}" if last.seen <= last.n else f"a random {last.n} of {last.seen}"
         said = f"n {rows}, p {last.p_value:.1e}, "
+    against = " against accepted traffic" if is_against_accepted(signal) else ""
     return (
-        f"{detector} on slice {slice_name} is {shift.direction}: {shift.size} "
+        f"{detector_of(signal)} on slice {slice_name} is {shift.direction}{against}: {shift.size} "
         f"({said}CUSUM {monitor.cusum.value:.1f} of {monitor.threshold:.1f})"
     )
 

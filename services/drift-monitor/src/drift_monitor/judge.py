@@ -6,10 +6,10 @@ in severity.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from drift_monitor.detectors import DETECTORS
+from drift_monitor.accepted import Accepted, AcceptedReferences
 from drift_monitor.findings import Finding
 from drift_monitor.pace import Pace
 from drift_monitor.ports import Store, Transaction, Version
@@ -18,8 +18,9 @@ from drift_monitor.quiet import KeepGoing
 from drift_monitor.references import Reference
 from drift_monitor.severity import Severity
 from drift_monitor.shelf import Shelf
+from drift_monitor.signals import signals_of_slice
 from drift_monitor.standards import Standards
-from drift_monitor.trials import ArrivalsTrial, SliceTrial, step_monitors, write_finding
+from drift_monitor.trials import ArrivalsTrial, SliceTrial, Standard, step_monitors, write_finding
 from drift_monitor.windows import ARRIVALS, Window
 from stats.page_budget import rate_of_monitor
 
@@ -29,10 +30,10 @@ QualityOf = Callable[[Transaction, Version, Reference, Window], Quality | None]
 
 @dataclass(frozen=True)
 class Judging:
-    """What testing depends on beside Windows and References.
+    """What testing depends on beside Windows.
 
     `budget` is how many false findings a Model may have in twelve weeks, all its Slices and
-    signals together.
+    signals together. `accepted` None: Windows are compared with the versions' own References only.
     """
 
     shelf: Shelf
@@ -41,10 +42,30 @@ class Judging:
     window_seconds: float
     quality_of: QualityOf
     pace: Pace
+    accepted: AcceptedReferences | None = None
 
-    def rate(self, slices: int) -> float:
+    def rate(self, slices: int, *, accepted: bool = False) -> float:
         """Return the false findings a Window that each signal of so many Slices may have."""
-        return rate_of_monitor(self.budget, slices * len(DETECTORS), self.window_seconds)
+        signals = slices * signals_of_slice(accepted=accepted)
+        return rate_of_monitor(self.budget, signals, self.window_seconds)
+
+    def beside(self, accepted: AcceptedReferences) -> "Judging":
+        """Return one that compares Windows with accepted traffic, too."""
+        return replace(self, accepted=accepted)
+
+    def references(self, version: Version) -> "ReferencesOfVersion":
+        """Return what a version's Windows are compared with."""
+        own = self.shelf.find(version.digest, version.labels)
+        beside = self.accepted.find(version.digest, own) if self.accepted and own else None
+        return ReferencesOfVersion(own, beside)
+
+
+@dataclass(frozen=True)
+class ReferencesOfVersion:
+    """A version's own Reference, None while it cannot be had, and traffic that was accepted."""
+
+    own: Reference | None
+    accepted: Accepted | None
 
 
 def judge_windows(
@@ -64,42 +85,61 @@ def judge_windows(
     new: list[Finding] = []
     by_version = sorted(closed, key=lambda window: (window.version, window.end))
     for digest, windows in groupby(by_version, key=lambda window: window.version):
-        trials = list(_trials(versions[digest], windows, judging, keep_going))
+        references = judging.references(versions[digest])
+        testing = _Testing(versions[digest], references, judging, keep_going)
+        trials = list(testing.trials(windows))
         if trials:
-            new += _write(store, trials, now, judging)
+            new += _write(store, trials, now, judging, accepted=references.accepted is not None)
         if not keep_going():
             break
     return new
 
 
-def _trials(
-    version: Version,
-    windows: Iterator[Window],
-    judging: Judging,
-    keep_going: KeepGoing,
-) -> Iterator[SliceTrial | ArrivalsTrial]:
-    reference = judging.shelf.find(version.digest, version.labels)
-    for window in windows:
-        if window.slice == ARRIVALS:
-            yield ArrivalsTrial(version, window)
-            continue
-        accepted = reference.sample(window.slice) if reference else None
-        if reference is None or accepted is None:
-            continue
-        quiet = judging.standards.find(version.digest, reference, window.slice, keep_going)
-        if quiet is None:
-            return
-        yield SliceTrial(version, window, reference, accepted, quiet)
+@dataclass(frozen=True)
+class _Testing:
+    """One version's Windows and what they are compared with."""
+
+    version: Version
+    references: ReferencesOfVersion
+    judging: Judging
+    keep_going: KeepGoing
+
+    def trials(self, windows: Iterator[Window]) -> Iterator[SliceTrial | ArrivalsTrial]:
+        """Yield a trial for each Window that can be tried; ends when told to stop."""
+        for window in windows:
+            if window.slice == ARRIVALS:
+                yield ArrivalsTrial(self.version, window)
+                continue
+            reference, accepted = self.references.own, self.references.accepted
+            own = self._standard(reference, window.slice)
+            beside = self._standard(accepted, window.slice)
+            if not self.keep_going():
+                return
+            if reference is not None and own is not None:
+                yield SliceTrial(self.version, window, reference, own, beside)
+
+    def _standard(self, compared: Reference | Accepted | None, slice_name: str) -> Standard | None:
+        sample = compared.sample(slice_name) if compared else None
+        if compared is None or sample is None:
+            return None
+        find = self.judging.standards.find
+        quiet = find(self.version.digest, compared, slice_name, self.keep_going)
+        return Standard(sample, quiet) if quiet else None
 
 
 def _write(
-    store: Store, trials: Sequence[SliceTrial | ArrivalsTrial], now: float, judging: Judging
+    store: Store,
+    trials: Sequence[SliceTrial | ArrivalsTrial],
+    now: float,
+    judging: Judging,
+    *,
+    accepted: bool,
 ) -> list[Finding]:
     """Write down what Windows of one version say; return the findings that are new."""
     digest, new = trials[0].version.digest, []
     with store.begin() as transaction:
         states = transaction.drift.monitors(digest)
-        rate = judging.rate(len(transaction.drift.slices(digest)))
+        rate = judging.rate(len(transaction.drift.slices(digest)), accepted=accepted)
         for trial in trials:
             name = trial.window.slice
             monitors = step_monitors(trial, states.get(name, {}), rate)

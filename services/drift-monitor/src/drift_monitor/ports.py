@@ -20,6 +20,7 @@ from drift_monitor.monitors import Monitor
 from drift_monitor.noise import Noise, Repeats
 from drift_monitor.pairings import Pairing
 from drift_monitor.tallies import Tallies
+from drift_monitor.traffic_ports import AcceptedFiles, Traffic
 from drift_monitor.windows import Window
 
 
@@ -276,6 +277,8 @@ class Transaction(Protocol):
     nulls: Nulls
     buckets: Buckets
     sample: Sample
+    traffic: Traffic
+    accepted: AcceptedFiles
     reports: Reports
 
     def forget(self, now: float, retention_seconds: float) -> None:

@@ -16,21 +16,23 @@ from safetensors.numpy import load
 from drift_monitor.batches import EventBatch
 from drift_monitor.detectors import FEWEST_ROWS, Sample
 from drift_monitor.ports import ReferenceRefused
+from drift_monitor.quiet import Material
 from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher, signs_of
 from drift_monitor.windows import ALL, LENGTHS, length_slice
 from drift_monitor.yardsticks import Yardstick, make_yardstick
 
-_COLUMNS = {
+MEASURED = {
     "projection": 2,
     "scores": 2,
     "label_indices": 1,
-    "true_indices": 1,
     "words": 1,
     "oov": 1,
     "non_letter": 1,
     "truncated": 1,
     "language_index": 1,
 }
+"""Columns of a file of rows that are compared with, and how many dimensions each has."""
+_COLUMNS = MEASURED | {"true_indices": 1}
 # More rows would only make resampling slower: at 10,000 the inflation is under 1.02 per 200.
 _MOST_ROWS = 10_000
 
@@ -50,7 +52,7 @@ class Reference:
 
     def part(self, slice_name: str) -> str:
         """Name the part of the Reference that a Slice is compared with."""
-        return slice_name if slice_name in LENGTHS else ALL
+        return part_of(slice_name)
 
     def sample(self, slice_name: str) -> Sample | None:
         """Return what a Slice is compared with; None where too few rows were accepted on it."""
@@ -65,23 +67,38 @@ class Reference:
         rows = self.rows if part == ALL else self.rows.take(self.length_slices == part)
         return self.sketcher.vectors(rows)
 
+    def material(self, part: str) -> Material:
+        """Return what the null of a part is resampled from."""
+        return Material(self.sketcher, self.vectors(part))
+
+    def null_name(self, part: str) -> str:
+        """Name what is kept of a part's null."""
+        return part
+
 
 def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     """Read a reference.safetensors of a version with these labels; raises ReferenceRefused."""
-    columns = _read_columns(raw, len(labels))
+    columns = read_columns(raw, len(labels), _COLUMNS)
+    columns = {name: values[_spread(len(values))] for name, values in columns.items()}
     rows = rows_of_columns(columns, read_languages(raw))
     length_slices = np.array([length_slice(words) for words in columns["words"]])
     sketcher = make_sketcher(labels, rows)
-    vectors = sketcher.vectors(rows).astype(np.float64)
+    vectors = sketcher.vectors(rows)
     right = columns["true_indices"] == columns["label_indices"]
     means, accuracy = {}, {}
     for name in (ALL, *LENGTHS):
         chosen = np.full(len(rows), fill_value=True) if name == ALL else length_slices == name
         if chosen.sum() >= FEWEST_ROWS:
-            means[name] = Sample(int(chosen.sum()), vectors[chosen].mean(axis=0))
+            mean = vectors[chosen].mean(axis=0, dtype=np.float64)
+            means[name] = Sample(int(chosen.sum()), mean)
             accuracy[name] = float(right[chosen].mean())
     yardstick = make_yardstick(sketcher, rows, right)
     return Reference(sketcher, yardstick, rows, length_slices, means, accuracy)
+
+
+def part_of(slice_name: str) -> str:
+    """Name the part of a Reference that a Slice is compared with."""
+    return slice_name if slice_name in LENGTHS else ALL
 
 
 def rows_of_columns(columns: Mapping[str, NDArray[np.generic]], languages: Sequence[str]) -> Rows:
@@ -136,16 +153,19 @@ def _measures(
     }
 
 
-def _read_columns(raw: bytes, labels: int) -> dict[str, NDArray[np.generic]]:
+def read_columns(
+    raw: bytes, labels: int, wanted: Mapping[str, int]
+) -> dict[str, NDArray[np.generic]]:
+    """Read the wanted columns of a file of a version with so many labels; ReferenceRefused."""
     try:
         columns = load(raw)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise ReferenceRefused(f"the Reference is not a safetensors file: {error}") from error
-    missing = sorted(name for name in _COLUMNS if name not in columns)
+    missing = sorted(name for name in wanted if name not in columns)
     if missing:
         raise ReferenceRefused(f"the Reference has no {', '.join(missing)}")
     rows = len(columns["label_indices"])
-    for name, dimensions in _COLUMNS.items():
+    for name, dimensions in wanted.items():
         column = columns[name]
         if column.ndim != dimensions or len(column) != rows or not np.isfinite(column).all():
             raise ReferenceRefused(f"the Reference's {name} has a wrong shape or value")
@@ -154,7 +174,7 @@ def _read_columns(raw: bytes, labels: int) -> dict[str, NDArray[np.generic]]:
     answers = columns["label_indices"]
     if columns["scores"].shape[1] != labels or answers.min() < 0 or answers.max() >= labels:
         raise ReferenceRefused(f"the Reference is not one of a version with {labels} labels")
-    return {name: columns[name][_spread(rows)] for name in _COLUMNS}
+    return {name: columns[name] for name in wanted}
 
 
 def read_languages(raw: bytes) -> list[str]:

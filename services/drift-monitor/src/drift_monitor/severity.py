@@ -29,8 +29,16 @@ class Decision:
     because: str
 
 
-def decide_severity(quality: Quality | None, *, broken: bool) -> Decision:
-    """Decide about a finding, given what is known of its Slice's quality (None: nothing)."""
+def decide_severity(quality: Quality | None, *, broken: bool, skew: bool = False) -> Decision:
+    """Decide about a finding, given what is known of its Slice's quality (None: nothing).
+
+    `skew`: it compares with what the version was trained for, although this traffic was accepted.
+    """
+    if skew:
+        return _ticket(
+            "it differs from the validation set; what drifts differs from the traffic "
+            "that was accepted, and has findings of its own"
+        )
     if broken:
         return _page("what arrives is broken, whatever the model makes of it")
     if quality is None:

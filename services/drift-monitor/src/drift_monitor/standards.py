@@ -1,11 +1,25 @@
-"""What quiet traffic does, per version and part of its Reference: simulated once, then kept."""
+"""What quiet traffic does, per version and part of a Reference: simulated once, then kept."""
+
+from typing import Protocol
 
 from drift_monitor.ports import Store
 from drift_monitor.quiet import Effort, KeepGoing, Material, Quiet, simulate_quiet
-from drift_monitor.references import Reference
 
-# A version has four parts; a fitted one takes a megabyte or two.
+# A version has four parts, and four more of accepted traffic; each takes a megabyte or two.
 _MOST_IN_MEMORY = 128
+
+
+class Compared(Protocol):
+    """What Windows are compared with, whose rows are resampled."""
+
+    def part(self, slice_name: str) -> str:
+        """Name the part of it that a Slice is compared with."""
+
+    def null_name(self, part: str) -> str:
+        """Name what is kept of a part's null."""
+
+    def material(self, part: str) -> Material:
+        """Return what the null of a part is resampled from."""
 
 
 class Standards:
@@ -17,13 +31,14 @@ class Standards:
         self._known: dict[tuple[str, str], Quiet] = {}
 
     def find(
-        self, version: str, reference: Reference, slice_name: str, keep_going: KeepGoing
+        self, version: str, compared: Compared, slice_name: str, keep_going: KeepGoing
     ) -> Quiet | None:
-        """Return what a Slice's Windows are compared with; None when told to stop before."""
-        part = reference.part(slice_name)
+        """Return what a Slice's quiet Windows look like; None when told to stop before."""
+        part = compared.null_name(compared.part(slice_name))
         known = self._known.get((version, part)) or self._load(version, part)
         if known is None:
-            known = self._simulate(version, reference, part, keep_going)
+            material = compared.material(compared.part(slice_name))
+            known = self._simulate(version, part, material, keep_going)
         if known is not None:
             if len(self._known) >= _MOST_IN_MEMORY:
                 del self._known[next(iter(self._known))]
@@ -36,9 +51,8 @@ class Standards:
         return Quiet.from_bytes(content) if content else None
 
     def _simulate(
-        self, version: str, reference: Reference, part: str, keep_going: KeepGoing
+        self, version: str, part: str, material: Material, keep_going: KeepGoing
     ) -> Quiet | None:
-        material = Material(reference.sketcher, reference.vectors(part))
         quiet = simulate_quiet(material, len(material.vectors), self._effort, keep_going)
         if quiet is not None:
             with self._store.begin() as transaction:

@@ -24,18 +24,32 @@ class HttpMonitor:
     def facts(self, model: str, days: float, until: float | None) -> Mapping[str, Any]:
         """Return all that a report on the days before `until` (now) is made from."""
         query = {"days": days} | ({"until": until} if until is not None else {})
-        facts: Mapping[str, Any] = self._ask("GET", f"/v1/models/{model}/facts", params=query)
+        facts: Mapping[str, Any] = self._read("GET", f"/v1/models/{model}/facts", params=query)
         return facts
 
     def keep_report(self, model: str, until: float, report: Mapping[str, str]) -> None:
         """Hand a report in."""
         self._ask("PUT", f"/v1/models/{model}/reports/{until}", json=report)
 
+    def sample(self, model: str, digest: str, days: int) -> bytes:
+        """Return rows of a version's traffic of the last days as a Reference's file."""
+        path = f"/v1/models/{model}/versions/{digest}/sample"
+        return self._ask("GET", path, params={"days": days}).content
+
+    def accept(self, model: str, digest: str, content: bytes) -> Mapping[str, Any]:
+        """Have a version's traffic compared with this file; returns what it is."""
+        path = f"/v1/models/{model}/versions/{digest}/accepted"
+        accepted: Mapping[str, Any] = self._read("PUT", path, content=content)
+        return accepted
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
+    def _read(self, method: str, path: str, **options: Any) -> Any:
+        return self._ask(method, path, **options).json()
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = self._client.request(method, path, **options)
         except httpx.TransportError as error:
@@ -43,7 +57,7 @@ class HttpMonitor:
                 f"the drift-monitor at {self._url} did not answer ({error}); is it running?"
             ) from error
         if answer.is_success:
-            return answer.json()
+            return answer
         told = f"the drift-monitor answered {answer.status_code} to {method} {path}: "
         told += f"{answer.text:.300}"
         raise Unreachable(told) if answer.is_server_error else JobRefused(told)

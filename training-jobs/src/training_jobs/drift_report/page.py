@@ -9,10 +9,10 @@ from typing import Any
 
 from training_jobs.drift_report.pictures import Band, Line, Picture
 from training_jobs.drift_report.story import (
-    SIGNALS,
     Level,
     Story,
     day,
+    in_words,
     measured_now,
     minute,
     short,
@@ -92,10 +92,7 @@ def _findings(findings: Sequence[Mapping[str, Any]], story: Story) -> str:
     rows = [
         (
             escape(name),
-            "<br>".join(
-                f"{escape(SIGNALS.get(f['detector'], f['detector']))}: {escape(f['size'])}"
-                for f in held
-            ),
+            "<br>".join(f"{escape(in_words(f['detector']))}: {escape(f['size'])}" for f in held),
             minute(held[0]["since"]),
             _woken(held),
         )
@@ -108,9 +105,7 @@ def _findings(findings: Sequence[Mapping[str, Any]], story: Story) -> str:
     also = [m for m in story.moved if (m["detector"], m["slice"]) not in named]
     if not also:
         return alarms
-    words = "; ".join(
-        f"{SIGNALS.get(m['detector'], m['detector'])} on {m['slice']}" for m in also[:8]
-    )
+    words = "; ".join(f"{in_words(m['detector'])} on {m['slice']}" for m in also[:8])
     return (
         f"{alarms}<p class='note'>Worth a look, though not alarms (one in ten of such is chance): "
         f"{escape(words)}.</p>"

@@ -23,6 +23,8 @@ SIGNALS = {
     "unknown_words": "how many words the model does not know",
     "non_letter": "how many characters are no letters",
 }
+_ACCEPTED = "accepted:"
+"""How the drift-monitor's signals begin that compare with traffic that was accepted."""
 
 
 class Level(Enum):
@@ -42,6 +44,13 @@ class Story:
     paragraph: str
     actions: Sequence[str]
     moved: Sequence[Mapping[str, Any]]
+
+
+def in_words(signal: str) -> str:
+    """Say what a signal looks at, and beside what where that is not the validation set."""
+    detector = signal.removeprefix(_ACCEPTED)
+    against = "" if detector == signal else ", against accepted traffic"
+    return SIGNALS.get(detector, detector) + against
 
 
 def tell_story(facts: Mapping[str, Any]) -> Story:
@@ -123,7 +132,8 @@ def _traffic(facts: Mapping[str, Any], version: Mapping[str, Any]) -> str:
 def _changes(findings: Sequence[Mapping[str, Any]], begin: str) -> str:
     if not findings:
         return ""
-    signals = list(dict.fromkeys(SIGNALS.get(f["detector"], f["detector"]) for f in findings))
+    detectors = [f["detector"].removeprefix(_ACCEPTED) for f in findings]
+    signals = list(dict.fromkeys(SIGNALS.get(name, name) for name in detectors))
     slices = list(dict.fromkeys(f["slice"] for f in findings))
     named = [name for name in slices if "=" in name] or slices
     where = f"on {_listed(named)}" if "all" not in named else "on all texts"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, delete, or_, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +22,7 @@ from drift_monitor.adapters.tables import (
     PAIRINGS,
     VERSIONS,
 )
+from drift_monitor.adapters.traffic_rows import AcceptedRows, TrafficRows
 from drift_monitor.ports import (
     Answers,
     Buckets,
@@ -34,6 +36,9 @@ from drift_monitor.ports import (
     StoreUnavailable,
     Transaction,
 )
+
+if TYPE_CHECKING:
+    from drift_monitor.traffic_ports import AcceptedFiles, Traffic
 
 WRITES = "isogloss_writes"
 """The execution option by which an engine's listeners know how to begin."""
@@ -95,6 +100,9 @@ class _SqlTransaction:
         self._bucket_rows, self._sample_rows = BucketRows(connection), SampleRows(connection)
         self.buckets: Buckets = self._bucket_rows
         self.sample: Sample = self._sample_rows
+        self._traffic_rows = TrafficRows(connection)
+        self.traffic: Traffic = self._traffic_rows
+        self.accepted: AcceptedFiles = AcceptedRows(connection)
         self.reports: Reports = ReportRows(connection)
 
     def forget(self, now: float, retention_seconds: float) -> None:
@@ -104,6 +112,7 @@ class _SqlTransaction:
         run(delete(FINDINGS).where(FINDINGS.c.confirmed_at < old))
         self._bucket_rows.forget(old)
         self._sample_rows.forget(old)
+        self._traffic_rows.forget(old)
         run(delete(BATCHES).where(BATCHES.c.received_at < now - _BATCH_ID_SECONDS))
         belongs = (
             select(PAIRINGS.c.rollout)

@@ -186,6 +186,33 @@ DRAWN = Table(
     Column("probability", Float),  # None until the cohort is over and its list is made
     Index("drawn_by_priority", "version", "cohort", "stratum", "priority"),
 )
+TRAFFIC_DAYS = Table(
+    "traffic_days",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("day", Float, primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+    Column("highest", BigInteger),  # priority that is still kept, None while there is room
+)
+TRAFFIC_ROWS = Table(
+    "traffic_rows",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("day", Float, primary_key=True),
+    Column("priority", BigInteger, primary_key=True),
+    Column("block", BigInteger, nullable=False),
+    Column("language", String, nullable=False),
+    Column("packed", LargeBinary, nullable=False),  # traffic_samples
+    sqlite_with_rowid=False,
+)
+ACCEPTED = Table(
+    "accepted_traffic",
+    METADATA,
+    Column("version", String, primary_key=True),
+    Column("sha256", String, nullable=False),
+    Column("accepted_at", Float, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
 REPORTS = Table(
     "reports",
     METADATA,
