@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from math import sqrt
 
 import numpy as np
@@ -44,16 +44,16 @@ def _kinds() -> Mapping[str, Kind]:
     return read_kinds()
 
 
-def _one_model(seed: int) -> dict[str, float]:
-    return one_model(_kinds(), seed)
+def _one_model(parts: Sequence[str], seed: int) -> dict[str, float]:
+    return one_model(_kinds(), seed, parts)
 
 
-def simulate(seeds: int, workers: int) -> Found:
+def simulate(parts: Sequence[str], seeds: int, workers: int) -> Found:
     """Return what was measured by name: [seeds]."""
     _kinds()
     rows: list[dict[str, float]] = []
     with ProcessPoolExecutor(workers) as pool:
-        for row in pool.map(_one_model, range(seeds)):
+        for row in pool.map(partial(_one_model, parts), range(seeds)):
             rows.append(row)
             if len(rows) % _PART == 0:
                 tell(f"{len(rows)} of {seeds} models")
@@ -136,29 +136,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     report = Report("drift", "make bench-drift", {"numpy": np.__version__}, time.time())
     bars: list[Bar] = []
-    for part in [given.only] if given.only else _PARTS:
+    for part in [given.only] if given.only else _WHOLE:
         bars += _PARTS[part](report, given)
     sys.exit(not report.write(report.merged(bars)))
 
 
 def _models(report: Report, given: argparse.Namespace) -> list[Bar]:
-    found = simulate(given.seeds, given.workers)
-    bars = [report.shown("models", "simulated models", given.seeds)]
+    found = simulate(["quiet", "delays", "harms"], given.seeds, given.workers)
     return [
-        *bars,
+        report.shown("models", "simulated models", given.seeds),
         *quiet_bars(report, found),
         *delay_bars(report, found),
-        *harm_bars(report, found),
+        *_harm_bars(report, found, given.seeds),
+    ]
+
+
+def _harms(report: Report, given: argparse.Namespace) -> list[Bar]:
+    found = simulate(["harms"], given.seeds, given.workers)
+    return _harm_bars(report, found, given.seeds)
+
+
+def _harm_bars(report: Report, found: Found, seeds: int) -> list[Bar]:
+    bars = list(harm_bars(report, found))
+    return [
+        report.shown("models-harmed", "simulated models, each with a day of each kind", seeds),
+        *bars,
     ]
 
 
 _PARTS = {
     "models": _models,
+    "harms": _harms,
     "tick": lambda report, _given: list(tick_bars(report)),
     "check": lambda report, _given: list(check_bars(report)),
     "week": lambda report, _given: list(week_bars(report, _kinds())),
     "peers": lambda report, given: list(peer_bars(report, _kinds(), given.peer_seeds)),
 }
+# What `models` measures, too.
+_WHOLE = [name for name in _PARTS if name != "harms"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ So a run of hours can be taken up, and a change to one part leaves the others as
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -54,11 +54,12 @@ _OF_PART: Mapping[str, tuple[Callable[..., dict[str, float]], tuple[str, ...]]] 
 }
 
 
-def one_model(kinds: Mapping[str, Kind], seed: int) -> dict[str, float]:
-    """Return everything measured on one simulated model; only what is not kept is measured."""
+def one_model(kinds: Mapping[str, Kind], seed: int, parts: Sequence[str]) -> dict[str, float]:
+    """Return what the parts measure on one simulated model; only what is not kept is measured."""
     found: dict[str, float] = {}
     world: World | None = None
-    for part, (measure, _) in _OF_PART.items():
+    for part in parts:
+        measure, _ = _OF_PART[part]
         kept = home_of(part) / f"{seed}.json"
         if not kept.exists():
             world = world or make_world(kinds, seed, USUAL_EFFORT)
