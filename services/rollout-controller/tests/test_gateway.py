@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import httpx
@@ -213,6 +213,39 @@ async def test_a_mirror_of_a_dead_candidate_harms_nobody_and_is_counted(gateway,
 
         assert {(await predict(client)).status_code for _ in range(50)} == {200}
         assert (await gateway.mirrored(MODEL, GREEN))["envoy"] - before == 50
+
+
+class Silence(Backend):
+    """Takes every request and answers none; `most` connections were open at once."""
+
+    most = 0
+
+    async def _serve(self, reader, writer):
+        self._open.add(writer)
+        self.most = max(self.most, len(self._open))
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        self._open.discard(writer)
+
+
+async def test_a_candidate_that_never_answers_holds_few_copies_and_each_is_counted(gateway, envoy):
+    async with Backend("blue").running() as blue, Silence("green").running() as silence:
+        mirrored = replace(all_to(BLUE), mirror=GREEN, mirror_percent=100)
+        await put(gateway, a_route(mirrored, to(blue, silence)))
+        before = (await gateway.mirrored(MODEL, GREEN))["envoy"]
+        async with callers(envoy) as client:
+
+            async def caller():
+                return {(await predict(client)).status_code for _ in range(20)}
+
+            statuses = await asyncio.gather(*(caller() for _ in range(20)))
+        async with asyncio.timeout(30):  # some are counted when those before are given up
+            while (await gateway.mirrored(MODEL, GREEN))["envoy"] - before != 400:  # noqa: ASYNC110 - Envoy has no event
+                await asyncio.sleep(0.1)
+
+    assert set().union(*statuses) == {200}
+    assert silence.most <= 140, "128, and a few that it has not seen closed yet"
 
 
 async def test_a_mirror_that_envoy_does_not_know_is_not_counted(gateway):

@@ -17,6 +17,8 @@ envoy_cluster_upstream_rq_total{{envoy_cluster_name="{PLACE}-two/rule/0-mirror-0
 envoy_cluster_upstream_rq_total{{envoy_cluster_name="httproute/other/{MODEL}/rule/0-mirror-0"}} 9
 # TYPE envoy_cluster_upstream_rq_pending_failure_eject counter
 envoy_cluster_upstream_rq_pending_failure_eject{{envoy_cluster_name="{PLACE}/rule/0-mirror-0"}} 3
+# TYPE envoy_cluster_upstream_rq_active_overflow counter
+envoy_cluster_upstream_rq_active_overflow{{envoy_cluster_name="{PLACE}/rule/0-mirror-0"}} 2
 # TYPE envoy_cluster_upstream_rq_completed counter
 envoy_cluster_upstream_rq_completed{{envoy_cluster_name="{PLACE}/rule/0-mirror-0"}} 140
 # TYPE envoy_cluster_upstream_rq_time histogram
@@ -45,7 +47,7 @@ async def counted(page, model=MODEL):
 async def test_the_copies_of_one_models_mirrors_are_added_up():
     page = Page(PAGE)
 
-    assert list((await counted(page)).values()) == [150 + 20 + 3]
+    assert list((await counted(page)).values()) == [150 + 20 + 3 + 2]
 
 
 async def test_a_mirror_that_no_envoy_knows_is_not_counted():

@@ -16,13 +16,15 @@ import httpx
 
 from lifecycle.rollouts import Colour
 from lifecycle.served_models import ServedModel
-from rollout_controller.adapters.envoy_files import (
+from rollout_controller.adapters.envoy_clusters import (
     CLUSTERS,
-    ROUTES,
     addresses_in,
-    bootstrap,
-    cluster_name,
     clusters_document,
+    mirror_cluster_name,
+)
+from rollout_controller.adapters.envoy_files import (
+    ROUTES,
+    bootstrap,
     read_routes,
     revision,
     routes_document,
@@ -38,9 +40,11 @@ _SENT = (
     "upstream_rq_total",
     "upstream_rq_pending_failure_eject",
     "upstream_rq_pending_overflow",
+    "upstream_rq_active_overflow",
     "upstream_cx_none_healthy",
 )
-"""Every copy is one of these: on a connection, or given up because there was none to be had."""
+"""Every copy is one of these: on a connection, or given up because there was none to be had.
+One that waits gets one in time: those before it began earlier, and have no more time than it."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,8 @@ class EnvoyGateway:
         return Mirroring(possible=True)
 
     async def mirrored(self, model: str, colour: Colour) -> Mapping[str, int]:
-        """Return what Envoy sent, or could not send, to the colour's cluster."""
-        prefix = f"cluster.{cluster_name(model, colour)}."
+        """Return what Envoy sent, or could not send, to the colour's cluster of copies."""
+        prefix = f"cluster.{mirror_cluster_name(model, colour)}."
         names = [prefix + name for name in _SENT]
         filtered = {"format": "json", "filter": f"^{re.escape(prefix)}({'|'.join(_SENT)})$"}
         stats = (await self._ask("/stats", filtered)).get("stats", [])

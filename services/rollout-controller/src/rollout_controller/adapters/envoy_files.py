@@ -1,7 +1,7 @@
 """Envoy's configuration files as documents: what a Route becomes, and how it is read back. Pure.
 
-Everything that is special about Envoy's schema (v3) stands here; when and how the files are
-replaced is `envoy`'s.
+With `envoy_clusters` everything that is special about Envoy's schema (v3) stands here; when and how
+the files are replaced is `envoy`'s.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,17 @@ from typing import Any
 
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.rollouts import Colour, RouteIntent
+from rollout_controller.adapters.envoy_clusters import (
+    CLUSTERS,
+    TYPE,
+    Document,
+    address_document,
+    addresses_in,
+    cluster_name,
+    mirror_cluster_name,
+    mirror_colour,
+    versioned,
+)
 from rollout_controller.public_paths import predictions, questions
 from rollout_controller.route_objects import (
     Route,
@@ -19,13 +30,9 @@ from rollout_controller.route_objects import (
 )
 
 ROUTES = "routes.yaml"
-CLUSTERS = "clusters.yaml"
 ROUTE_CONFIG = "isogloss"
 _NOTES = "isogloss"
-_TYPE = "type.googleapis.com/envoy"
-_CONNECT_TIMEOUT = "1s"
 _MOST_CONNECTIONS = 20_000
-Document = dict[str, Any]
 
 
 def bootstrap(directory: str, listen: tuple[str, int], admin: tuple[str, int]) -> Document:
@@ -34,7 +41,7 @@ def bootstrap(directory: str, listen: tuple[str, int], admin: tuple[str, int]) -
     """
     return {
         "node": {"id": "isogloss-gateway", "cluster": "isogloss"},
-        "admin": {"address": _address(*admin)},
+        "admin": {"address": address_document(*admin)},
         "dynamic_resources": {"cds_config": _watched(directory, CLUSTERS)},
         "static_resources": {"listeners": [_listener(directory, listen)]},
         "overload_manager": {
@@ -42,7 +49,7 @@ def bootstrap(directory: str, listen: tuple[str, int], admin: tuple[str, int]) -
                 {
                     "name": "envoy.resource_monitors.global_downstream_max_connections",
                     "typed_config": {
-                        "@type": f"{_TYPE}.extensions.resource_monitors.downstream_connections"
+                        "@type": f"{TYPE}.extensions.resource_monitors.downstream_connections"
                         ".v3.DownstreamConnectionsConfig",
                         "max_active_downstream_connections": _MOST_CONNECTIONS,
                     },
@@ -52,40 +59,20 @@ def bootstrap(directory: str, listen: tuple[str, int], admin: tuple[str, int]) -
     }
 
 
-def clusters_document(routes: Iterable[Route]) -> Document:
-    """Return one cluster per colour that is loaded."""
-    resources = [
-        _cluster(cluster_name(route.model, colour), address)
-        for route in routes
-        for colour, address in sorted(route.backends.items())
-    ]
-    return _versioned(resources)
-
-
 def routes_document(routes: Iterable[Route], timeout_seconds: float) -> Document:
     """Return one virtual host per model, and one for whoever asks for none of them."""
     hosts = [_virtual_host(route, timeout_seconds) for route in routes]
     if not any("*" in host["domains"] for host in hosts):
         hosts.append(_no_model())
-    name = {"@type": f"{_TYPE}.config.route.v3.RouteConfiguration", "name": ROUTE_CONFIG}
-    return _versioned([{**name, "virtual_hosts": hosts}])
+    name = {"@type": f"{TYPE}.config.route.v3.RouteConfiguration", "name": ROUTE_CONFIG}
+    return versioned([{**name, "virtual_hosts": hosts}])
 
 
 def read_routes(document: Mapping[str, Any], clusters: Mapping[str, Any]) -> dict[str, Route]:
     """Read what `routes_document` and `clusters_document` wrote, by model."""
-    addresses = {c["name"]: _address_in(c) for c in clusters["resources"]}
+    addresses = addresses_in(clusters["resources"])
     hosts = document["resources"][0]["virtual_hosts"]
     return {host["name"]: _read_host(host, addresses) for host in hosts if "metadata" in host}
-
-
-def addresses_in(clusters: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return each cluster's address, of clusters in a file or in Envoy's configuration dump."""
-    return {cluster["name"]: _address_in(cluster) for cluster in clusters}
-
-
-def cluster_name(model: str, colour: Colour) -> str:
-    """Name the cluster of one colour of a model."""
-    return f"{model}-{colour.value}"
 
 
 def revision(route: Route) -> str:
@@ -93,13 +80,9 @@ def revision(route: Route) -> str:
     return sha256_digest(canonical_json(route_to_dict(route)))
 
 
-def _versioned(resources: list[Document]) -> Document:
-    return {"version_info": sha256_digest(canonical_json(resources)), "resources": resources}
-
-
 def _listener(directory: str, listen: tuple[str, int]) -> Document:
     manager = {
-        "@type": f"{_TYPE}.extensions.filters.network.http_connection_manager.v3"
+        "@type": f"{TYPE}.extensions.filters.network.http_connection_manager.v3"
         ".HttpConnectionManager",
         "stat_prefix": "public",
         "rds": {
@@ -113,7 +96,7 @@ def _listener(directory: str, listen: tuple[str, int]) -> Document:
         "http_filters": [
             {
                 "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_TYPE}.extensions.filters.http.router.v3.Router"},
+                "typed_config": {"@type": f"{TYPE}.extensions.filters.http.router.v3.Router"},
             }
         ],
     }
@@ -121,7 +104,7 @@ def _listener(directory: str, listen: tuple[str, int]) -> Document:
     filters = [{"name": name, "typed_config": manager}]
     return {
         "name": "public",
-        "address": _address(*listen),
+        "address": address_document(*listen),
         "filter_chains": [{"filters": filters}],
     }
 
@@ -132,7 +115,7 @@ def _own_request_id() -> Document:
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {
-            "@type": f"{_TYPE}.extensions.http.early_header_mutation.header_mutation.v3"
+            "@type": f"{TYPE}.extensions.http.early_header_mutation.header_mutation.v3"
             ".HeaderMutation",
             "mutations": [
                 {"append": {"header": theirs, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}},
@@ -209,7 +192,7 @@ def _answer(route: Route, timeout_seconds: float, *, mirrored: bool) -> Document
 def _mirror(model: str, intent: RouteIntent) -> Document:
     percent = {"numerator": intent.mirror_percent, "denominator": "HUNDRED"}
     return {
-        "cluster": cluster_name(model, intent.mirror or Colour.GREEN),
+        "cluster": mirror_cluster_name(model, intent.mirror or Colour.GREEN),
         "runtime_fraction": {"default_value": percent},
         "disable_shadow_host_suffix_append": True,
     }
@@ -224,31 +207,6 @@ def _unavailable(text: str) -> Document:
     retry = {"header": {"key": "retry-after", "value": "5"}}
     direct = {"status": 503, "body": {"inline_string": text}}
     return {"direct_response": direct, "response_headers_to_add": [retry]}
-
-
-def _cluster(name: str, address: str) -> Document:
-    host, _, port = address.rpartition(":")
-    endpoint = {"endpoint": {"address": _address(host, int(port))}}
-    return {
-        "@type": f"{_TYPE}.config.cluster.v3.Cluster",
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": _CONNECT_TIMEOUT,
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [endpoint]}],
-        },
-    }
-
-
-def _address(host: str, port: int) -> Document:
-    return {"socket_address": {"address": host, "port_value": port}}
-
-
-def _address_in(cluster: Mapping[str, Any]) -> str:
-    endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
-    socket = endpoints[0]["endpoint"]["address"]["socket_address"]
-    return f"{socket['address']}:{socket['port_value']}"
 
 
 def _read_host(host: Mapping[str, Any], addresses: Mapping[str, str]) -> Route:
@@ -279,7 +237,7 @@ def _read_intent(model: str, action: Mapping[str, Any]) -> RouteIntent:
     mirrors = action.get("request_mirror_policies", [])
     mirror, percent = None, 0
     if mirrors:
-        mirror = Colour(mirrors[0]["cluster"].removeprefix(f"{model}-"))
+        mirror = mirror_colour(model, mirrors[0]["cluster"])
         percent = mirrors[0]["runtime_fraction"]["default_value"]["numerator"]
     return RouteIntent(
         blue=weights.get(cluster_name(model, Colour.BLUE), 0),

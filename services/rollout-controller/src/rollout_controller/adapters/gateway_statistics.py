@@ -17,7 +17,7 @@ from rollout_controller.ports import GatewayUnreachable
 
 _SENT = re.compile(
     r"envoy_cluster_upstream_(rq_total|rq_pending_failure_eject|rq_pending_overflow"
-    r"|cx_none_healthy)(_total)?[{ ]"
+    r"|rq_active_overflow|cx_none_healthy)(_total)?[{ ]"
 )
 _NAME = "envoy_cluster_name"
 _TIMEOUT_SECONDS = 1.0
