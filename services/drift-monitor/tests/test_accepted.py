@@ -1,10 +1,11 @@
 """Traffic that was accepted: what is kept of it, the file, and Windows beside it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from safetensors.numpy import load
+from safetensors.numpy import load, save
 
 from drift_monitor.accepted import FEWEST_ROWS, AcceptedReferences, read_accepted
 from drift_monitor.batches import read_batch
@@ -45,10 +46,16 @@ def accepted_bytes(traffic, packed):
 
 
 @pytest.fixture
+def own(kit, reference_bytes):
+    kit.references.files[BASELINE] = reference_bytes
+    return kit.shelf.find(BASELINE, ABOUT.labels)
+
+
+@pytest.fixture
 def beside(kit, traffic, reference_bytes, accepted_bytes):
     """A monitor whose version has a Reference and accepted traffic, and a way to send Windows."""
     kit.references.files[BASELINE] = reference_bytes
-    kit.judging = kit.judging.beside(AcceptedReferences(kit.store))
+    kit.judging = replace(kit.judging, accepted=AcceptedReferences(kit.store))
     with kit.begin() as transaction:
         transaction.accepted.put(AcceptedFile(BASELINE, "sha256:one", 0.0, accepted_bytes))
 
@@ -87,9 +94,7 @@ def test_a_row_in_the_file_is_what_arrived(traffic, packed):
     assert write_file(keeping.rows[::-1], ABOUT) == write_file(keeping.rows, ABOUT)
 
 
-def test_rows_of_a_block_are_resampled_together(kit, reference_bytes, accepted_bytes):
-    kit.references.files[BASELINE] = reference_bytes
-    own = kit.shelf.find(BASELINE, ABOUT.labels)
+def test_rows_of_a_block_are_resampled_together(own, accepted_bytes):
     accepted = read_accepted(AcceptedFile(BASELINE, "sha256:one", 0.0, accepted_bytes), own)
 
     blocks = accepted.material("all").blocks
@@ -145,15 +150,28 @@ def test_another_file_begins_anew(beside, kit, accepted_bytes):
         ({"start": float("inf")}, "does not say"),
     ],
 )
-def test_a_file_of_something_else_is_refused(kit, reference_bytes, accepted_bytes, change, said):
-    kit.references.files[BASELINE] = reference_bytes
-    own = kit.shelf.find(BASELINE, ABOUT.labels)
+def test_a_file_of_something_else_is_refused(own, accepted_bytes, change, said):
     about = json.loads(ABOUT.to_json()) | change
     length = int.from_bytes(accepted_bytes[:8], "little")
     header = json.loads(accepted_bytes[8 : 8 + length])
     header["__metadata__"]["about"] = json.dumps(about)
     raw = json.dumps(header).encode()
     content = len(raw).to_bytes(8, "little") + raw + accepted_bytes[8 + length :]
+    with pytest.raises(ReferenceRefused, match=said):
+        read_accepted(AcceptedFile(BASELINE, "sha256:one", 0.0, content), own)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "said"),
+    [
+        ("projection", np.zeros((6000, 63), dtype=np.float16), "63 wide"),
+        ("words", np.full(6000, -1, dtype=np.int32), "words has a wrong shape or value"),
+        ("block", np.zeros(5999, dtype=np.int64), "block has a wrong shape or value"),
+        ("label_indices", np.full(6000, 2), "not one of a version with 2 labels"),
+    ],
+)
+def test_a_column_that_cannot_be_compared_is_refused(own, accepted_bytes, name, column, said):
+    content = save(load(accepted_bytes) | {name: column}, metadata={"about": ABOUT.to_json()})
     with pytest.raises(ReferenceRefused, match=said):
         read_accepted(AcceptedFile(BASELINE, "sha256:one", 0.0, content), own)
 

@@ -6,7 +6,7 @@ in severity.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from drift_monitor.accepted import Accepted, AcceptedReferences
@@ -48,10 +48,6 @@ class Judging:
         """Return the false findings a Window that each signal of so many Slices may have."""
         signals = slices * signals_of_slice(accepted=accepted)
         return rate_of_monitor(self.budget, signals, self.window_seconds)
-
-    def beside(self, accepted: AcceptedReferences) -> "Judging":
-        """Return one that compares Windows with accepted traffic, too."""
-        return replace(self, accepted=accepted)
 
     def references(self, version: Version) -> "ReferencesOfVersion":
         """Return what a version's Windows are compared with."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from drift_monitor.batches import EventBatch
+from drift_monitor.batches import PROJECTION, EventBatch
 from drift_monitor.detectors import FEWEST_ROWS, Sample
 from drift_monitor.ports import ReferenceRefused
 from drift_monitor.quiet import Material
@@ -167,8 +167,12 @@ def read_columns(
     rows = len(columns["label_indices"])
     for name, dimensions in wanted.items():
         column = columns[name]
-        if column.ndim != dimensions or len(column) != rows or not np.isfinite(column).all():
+        wrong = column.ndim != dimensions or len(column) != rows or not np.isfinite(column).all()
+        if wrong or (name == "words" and (column < 0).any()):
             raise ReferenceRefused(f"the Reference's {name} has a wrong shape or value")
+    width = columns["projection"].shape[1]
+    if width != PROJECTION:
+        raise ReferenceRefused(f"the Reference's projection is {width} wide, not {PROJECTION}")
     if rows < FEWEST_ROWS:
         raise ReferenceRefused(f"the Reference has {rows} rows: at least {FEWEST_ROWS} are needed")
     answers = columns["label_indices"]
