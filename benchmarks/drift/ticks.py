@@ -9,6 +9,7 @@ from texts import LABELS, Kind
 from worlds import World, block_sums, draw
 
 from drift_monitor.detectors import DETECTORS
+from drift_monitor.parts import parts_of
 from drift_monitor.ports import Version
 from drift_monitor.references import Reference
 from drift_monitor.trials import SliceTrial, Standard, step_monitors
@@ -55,7 +56,7 @@ def _reference(kinds: Mapping[str, Kind], world: World) -> Reference:
         world.sketcher,
         make_yardstick(world.sketcher, rows, right),
         rows,
-        np.array([ALL]),
+        parts_of(rows, ()),
         {ALL: world.accepted},
         {ALL: float(right.mean())},
     )

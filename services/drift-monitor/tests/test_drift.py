@@ -178,6 +178,17 @@ def test_callers_slices_are_tested_and_limited(windows, kit, traffic):
         assert len(transaction.drift.slices(BASELINE)) <= 30
 
 
+def test_languages_that_the_reference_has_rows_of_are_slices(windows, kit, traffic):
+    kit.references.files[BASELINE] = traffic(seed=1, german=0.4).reference(1000)
+    windows.run(1, rows=500, german=0.4)
+    english, german = (windows.monitors(f"language={name}") for name in ("en", "de"))
+    assert 250 < english["length"].last.n < 350
+    assert 150 < german["length"].last.n < 250
+    found = windows.run(3, rows=500, german=0.9)
+    assert {(f.slice, f.detector) for f in found} >= {("all", "language")}
+    assert not [f for f in found if f.slice.startswith("language=")]
+
+
 def test_measured_keys_are_no_slices_of_the_caller(windows):
     windows.send()
     assert set(windows.filling()) <= {"all", "short", "medium", "arrivals"}

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_monitor.detectors import Sample
+from drift_monitor.parts import Parts, parts_of
 from drift_monitor.ports import ReferenceRefused, Store
 from drift_monitor.quiet import Material
-from drift_monitor.references import MEASURED, Reference, part_of, read_columns, rows_of_columns
+from drift_monitor.references import MEASURED, Reference, read_columns, rows_of_columns
 from drift_monitor.sketches import Rows, Sketcher
 from drift_monitor.traffic_ports import AcceptedFile
 from drift_monitor.traffic_samples import MOST_ROWS, About
-from drift_monitor.windows import ALL, LENGTHS, length_slice
 
 # Ten Windows' worth of 500; of less, Windows mostly measure the Reference's own error.
 FEWEST_ROWS = 5000
@@ -42,12 +42,12 @@ class Accepted:
     sketcher: Sketcher
     rows: Rows
     blocks: NDArray[np.int64]
-    length_slices: NDArray[np.str_]
+    parts: Parts
     means: Mapping[str, Sample]
 
     def part(self, slice_name: str) -> str:
         """Name the part that a Slice is compared with."""
-        return part_of(slice_name)
+        return self.parts.name(slice_name)
 
     def sample(self, slice_name: str) -> Sample | None:
         """Return what a Slice is compared with; None where it has fewer rows than the version's
@@ -57,7 +57,7 @@ class Accepted:
 
     def material(self, part: str) -> Material:
         """Return what the null of a part is resampled from, in blocks."""
-        chosen = _of_part(self.length_slices, part)
+        chosen = self.parts.rows[part]
         vectors = self.sketcher.vectors(self.rows.take(chosen))
         return Material(self.sketcher, vectors, _pieces(self.blocks[chosen]))
 
@@ -106,10 +106,10 @@ def read_accepted(file: AcceptedFile, own: Reference) -> Accepted:
     if not FEWEST_ROWS <= len(rows) <= MOST_ROWS:
         allowed = f"{FEWEST_ROWS} to {MOST_ROWS}"
         raise ReferenceRefused(f"the file has {len(rows)} rows, allowed are {allowed}")
-    length_slices = np.array([length_slice(words) for words in columns["words"]])
     blocks = columns["block"].astype(np.int64)
-    means = _means(rows, length_slices, own)
-    return Accepted(file.sha256, about, own.sketcher, rows, blocks, length_slices, means)
+    parts = parts_of(rows, own.parts.languages)
+    means = _means(rows, parts, own)
+    return Accepted(file.sha256, about, own.sketcher, rows, blocks, parts, means)
 
 
 def read_about(raw: bytes) -> About:
@@ -129,21 +129,14 @@ def read_about(raw: bytes) -> About:
         raise ReferenceRefused(f"the file does not say whose traffic it is: {error!r}") from error
 
 
-def _means(rows: Rows, length_slices: NDArray[np.str_], own: Reference) -> dict[str, Sample]:
+def _means(rows: Rows, parts: Parts, own: Reference) -> dict[str, Sample]:
     found = {}
-    for part in (ALL, *LENGTHS):
-        chosen, of_own = _of_part(length_slices, part), own.sample(part)
-        n = int(chosen.sum())
+    for part, chosen in parts.rows.items():
+        n, of_own = int(chosen.sum()), own.sample(part)
         if of_own is not None and n >= of_own.n:
             vectors = own.sketcher.vectors(rows.take(chosen))
             found[part] = Sample(n, vectors.mean(axis=0, dtype=np.float64))
     return found
-
-
-def _of_part(length_slices: NDArray[np.str_], part: str) -> NDArray[np.bool_]:
-    if part == ALL:
-        return np.ones(len(length_slices), dtype=bool)
-    return np.asarray(length_slices == part)
 
 
 def _pieces(blocks: NDArray[np.int64]) -> NDArray[np.int64]:

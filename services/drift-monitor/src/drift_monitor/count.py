@@ -24,7 +24,7 @@ from drift_monitor.references import Reference
 from drift_monitor.shelf import Shelf
 from drift_monitor.traffic_samples import Keeping, day_of
 from drift_monitor.tranches import Part, Sums, Tranche, requests_in, tranches
-from drift_monitor.windows import ALL, ARRIVALS, LENGTHS, OUTCOMES, Window, boundary_after
+from drift_monitor.windows import ARRIVALS, OUTCOMES, Window, boundary_after
 from drift_monitor.yardsticks import STRATA, Measured
 
 # Callers name slices; without a bound one that sends a fresh value each time fills the disk.
@@ -172,10 +172,10 @@ class _Counting:
             accepted = reference.sample(name)
             return self.rules.pace.share(version, name, accepted.n) if accepted else 0.0
 
-        admitted = self._admitted(tranche)
+        admitted, languages = self._admitted(tranche, reference), reference.parts.languages
         offer, keeping = self._open_offer(tranche), self._open_keeping(tranche)
         total: dict[str, Sums] = {}
-        for part in tranche.parts(admitted.__contains__):
+        for part in tranche.parts(admitted.__contains__, languages):
             measured, sums = part.sums(reference.sketcher, reference.yardstick, share_of)
             # The same numbers for both: which rows are listed says nothing of what they are like.
             priorities = priorities_of(part.request_ids, offer.cohort)
@@ -188,9 +188,10 @@ class _Counting:
         for name, of_slice in total.items():
             self._add_slice(tranche, reference, name, of_slice)
 
-    def _admitted(self, tranche: Tranche) -> set[str]:
+    def _admitted(self, tranche: Tranche, reference: Reference) -> set[str]:
         """Choose the callers' Slices there is room for; the others are not even added up."""
-        known = self.transaction.drift.slices(tranche.first.version) | {ALL, ARRIVALS, *LENGTHS}
+        known = self.transaction.drift.slices(tranche.first.version)
+        known = known | {ARRIVALS, *reference.parts.rows}
         new = [name for name in tranche.named if name not in known]
         room = max(0, _MOST_SLICES - len(known))
         self.counted.slices_refused += sum(tranche.named[name] for name in new[room:])

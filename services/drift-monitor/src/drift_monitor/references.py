@@ -1,8 +1,4 @@
-"""A version's Reference, ready to compare with: the rows it was accepted on, per Slice.
-
-Length Slices have their own part of it. A caller's Slice has none, so it is compared with the
-whole: the question then is whether this traffic looks like what the version was accepted on.
-"""
+"""A version's Reference, ready to compare with: the rows it was accepted on, by part."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,10 +11,11 @@ from safetensors.numpy import load
 
 from drift_monitor.batches import PROJECTION, EventBatch
 from drift_monitor.detectors import FEWEST_ROWS, Sample
+from drift_monitor.parts import Parts, languages_of, parts_of
 from drift_monitor.ports import ReferenceRefused
 from drift_monitor.quiet import Material
 from drift_monitor.sketches import Floats, Rows, Sketcher, make_sketcher, signs_of
-from drift_monitor.windows import ALL, LENGTHS, length_slice
+from drift_monitor.windows import ALL
 from drift_monitor.yardsticks import Yardstick, make_yardstick
 
 MEASURED = {
@@ -46,13 +43,13 @@ class Reference:
     sketcher: Sketcher
     yardstick: Yardstick
     rows: Rows
-    length_slices: NDArray[np.str_]
+    parts: Parts
     means: Mapping[str, Sample]
     accuracy: Mapping[str, float]
 
     def part(self, slice_name: str) -> str:
         """Name the part of the Reference that a Slice is compared with."""
-        return part_of(slice_name)
+        return self.parts.name(slice_name)
 
     def sample(self, slice_name: str) -> Sample | None:
         """Return what a Slice is compared with; None where too few rows were accepted on it."""
@@ -64,8 +61,7 @@ class Reference:
 
     def vectors(self, part: str) -> NDArray[np.float32]:
         """Return the vectors [n_ref, width] of a part, from which its null is resampled."""
-        rows = self.rows if part == ALL else self.rows.take(self.length_slices == part)
-        return self.sketcher.vectors(rows)
+        return self.sketcher.vectors(self.rows.take(self.parts.rows[part]))
 
     def material(self, part: str) -> Material:
         """Return what the null of a part is resampled from."""
@@ -81,24 +77,18 @@ def read_reference(raw: bytes, labels: tuple[str, ...]) -> Reference:
     columns = read_columns(raw, len(labels), _COLUMNS)
     columns = {name: values[_spread(len(values))] for name, values in columns.items()}
     rows = rows_of_columns(columns, read_languages(raw))
-    length_slices = np.array([length_slice(words) for words in columns["words"]])
+    parts = parts_of(rows, languages_of(rows))
     sketcher = make_sketcher(labels, rows)
     vectors = sketcher.vectors(rows)
     right = columns["true_indices"] == columns["label_indices"]
     means, accuracy = {}, {}
-    for name in (ALL, *LENGTHS):
-        chosen = np.full(len(rows), fill_value=True) if name == ALL else length_slices == name
+    for name, chosen in parts.rows.items():
         if chosen.sum() >= FEWEST_ROWS:
             mean = vectors[chosen].mean(axis=0, dtype=np.float64)
             means[name] = Sample(int(chosen.sum()), mean)
             accuracy[name] = float(right[chosen].mean())
     yardstick = make_yardstick(sketcher, rows, right)
-    return Reference(sketcher, yardstick, rows, length_slices, means, accuracy)
-
-
-def part_of(slice_name: str) -> str:
-    """Name the part of a Reference that a Slice is compared with."""
-    return slice_name if slice_name in LENGTHS else ALL
+    return Reference(sketcher, yardstick, rows, parts, means, accuracy)
 
 
 def rows_of_columns(columns: Mapping[str, NDArray[np.generic]], languages: Sequence[str]) -> Rows:

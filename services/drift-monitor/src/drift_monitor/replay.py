@@ -93,8 +93,9 @@ class Replay:
     def begin_anew(self, name: str) -> None:
         """Go on with another version of the same bytes: no Windows, no findings, the same nulls."""
         before, self._digest = self._digest, _digest(name)
+        reference = self._shelf.find(before, self._halves.labels)
         with self._store.begin() as transaction:
-            for part in ("all", "short", "medium", "long"):
+            for part in reference.parts.rows if reference else ():
                 content = transaction.nulls.load(before, part)
                 if content:
                     transaction.nulls.save(self._digest, part, content)

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_monitor.batches import EventBatch
+from drift_monitor.parts import parts_of
 from drift_monitor.ports import Record
 from drift_monitor.references import rows_of
 from drift_monitor.sketches import Floats, Rows, Sketcher
-from drift_monitor.windows import ALL, LENGTH_LIMITS, LENGTHS, boundary_after, callers_slices
+from drift_monitor.windows import boundary_after, callers_slices
 from drift_monitor.yardsticks import Measured, Yardstick
 
 # Vectors of so many batches are in memory at once: 10 MB.
@@ -48,11 +49,13 @@ class Tranche:
                     found[name] = found.get(name, 0) + n
         return found
 
-    def parts(self, admitted: Callable[[str], bool]) -> "Iterator[Part]":
-        """Yield the answered rows in pieces that fit into memory."""
+    def parts(self, admitted: Callable[[str], bool], languages: Sequence[str]) -> "Iterator[Part]":
+        """Yield the answered rows in pieces that fit into memory, with Slices of these languages
+        and of those that callers name which are `admitted`.
+        """
         answered = [batch for batch in self.batches if batch.answered.any()]
         for start in range(0, len(answered), _AT_ONCE):
-            yield Part(answered[start : start + _AT_ONCE], admitted)
+            yield Part(answered[start : start + _AT_ONCE], admitted, languages)
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,15 @@ class Sums:
 class Part:
     """The answered rows of a few batches, of the Slices that are `admitted`."""
 
-    def __init__(self, batches: Sequence[EventBatch], admitted: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        batches: Sequence[EventBatch],
+        admitted: Callable[[str], bool],
+        languages: Sequence[str],
+    ) -> None:
         self._batches = batches
         self.rows = Rows.join([rows_of(batch) for batch in batches])
-        lengths = np.searchsorted(np.log1p(LENGTH_LIMITS), self.rows.measures["length"])
-        found = {ALL: np.ones(len(self.rows), dtype=bool)}
-        found |= {name: lengths == place for place, name in enumerate(LENGTHS)}
-        found |= dict(self._named(admitted))
+        found = {**parts_of(self.rows, languages).rows, **dict(self._named(admitted))}
         self._members = {name: rows for name, rows in found.items() if rows.any()}
 
     def sums(

@@ -18,8 +18,7 @@ LENGTHS = (SHORT, MEDIUM, LONG)
 LENGTH_LIMITS = (128.0, 300.0)
 # Where a share of 200 rows is drawn, a few less may come.
 _LEAST_DRAWN = 0.75
-# Keys that inference adds to the caller's: the length is a Slice of its own, and a language is
-# drift on slice all before it has rows enough for one.
+# Keys that inference adds to the caller's: both are measured here, whatever a caller calls them.
 MEASURED_KEYS = frozenset({"length", "language"})
 
 
@@ -71,6 +70,11 @@ def boundary_after(now: float, seconds: float) -> float:
 def length_slice(words: float) -> str:
     """Name the length Slice of a text."""
     return LENGTHS[sum(words > limit for limit in LENGTH_LIMITS)]
+
+
+def language_slice(language: str) -> str:
+    """Name the Slice of a language."""
+    return f"language={language}"
 
 
 def callers_slices(keys: Mapping[str, str]) -> tuple[str, ...]:
