@@ -57,7 +57,7 @@ fuzz: setup ## what is written in C under sanitizers, on random models, texts an
 
 .PHONY: fuzz-api
 fuzz-api: setup ## the services' OpenAPI documents, asked of the services with many odd requests (EXAMPLES=300)
-	@ISOGLOSS_FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/python -m pytest services/*/tests/test_openapi.py $(ARGS)
+	@ISOGLOSS_FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/python -m pytest services/*/tests/test_openapi.py -o timeout=3600 $(ARGS)
 
 bench-scorer: setup ## what scoring a text costs, compiled and in scikit-learn
 	@$(BIN)/python benchmarks/scorer.py $(ARGS)

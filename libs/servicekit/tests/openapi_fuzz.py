@@ -4,7 +4,9 @@ Requests are made from the document, some as it wants them and some as it forbid
 request names something, it names what is there often enough (`known`), or all would end at 404.
 """
 
+import os
 import re
+import time
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 ADDRESS = "http://service"
+MANY = int(os.environ.get("ISOGLOSS_FUZZ_EXAMPLES", "0"))
+"""`make fuzz-api` asks so many times, and something else each time."""
 
 
 @schemathesis.serializer("application/msgpack")
@@ -54,12 +58,25 @@ class Fuzz:
         schema.config.update(base_url=ADDRESS)
         self.operations = [each.ok() for each in schema.get_all_operations()]
 
-    def run(self, examples, start=0):
+    def check_answers(self, app, wanted):
+        """Insist that each answer is one of the document's, and that all `wanted` statuses came."""
+        start = time.time_ns() if MANY else 0
+        self.run(MANY or 5, start)
+        if MANY:
+            self.run_edges(app)
+        assert not self.faults, f"asked from {start}:\n" + "\n".join(self.faults)
+        assert wanted <= {status for _, _, status in self.answers}
+
+    def check_tokens(self):
+        """Insist that what needs a token by the document is refused without a good one."""
+        assert self.statuses_for() == {401}
+        assert self.statuses_for("Bearer somebody") == {401}
+
+    def run(self, examples, start):
         """Ask each operation so many times in each way; the same `start`, the same requests."""
         for operation in self.operations:
             for mode in schemathesis.GenerationMode:
                 self._ask_many(operation, mode, examples, start)
-        return self.faults
 
     def run_edges(self, app):
         """Ask for every edge that a schema names (coverage), and for what follows from an answer
@@ -76,7 +93,6 @@ class Fuzz:
         for event in from_schema(schema).execute():
             if isinstance(event, ScenarioFinished):
                 self.faults += _faults_of(event)
-        return self.faults
 
     def statuses_for(self, authorization=None, methods=None):
         """Return the statuses of all that needs a token by the document, for this one."""
