@@ -1,35 +1,30 @@
-"""Looking at one model: the ledger, the route, the colours, the counts.
+"""Looking at one model: the ledger, the route, the colours; what is counted then is `count`'s.
 
-What does not answer becomes a fault beside the last thing known of it. Only the leading replica
-counts. Changes in `memory`: state, policy, notes.
+What does not answer becomes a fault beside the last thing known of it. Changes in `memory`: state,
+policy, notes.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
 from lifecycle.model_states import ModelState
 from lifecycle.rollouts import SPLIT_PHASES, Colour, Phase, Rollout
 from lifecycle.verdicts import Verdict
+from rollout_controller.count import count_answers, count_copies
 from rollout_controller.judge import canary_gates, canary_measurements, judge_canary
 from rollout_controller.memory import ModelMemory
-from rollout_controller.mirror_counts import begin_mirror_tally
 from rollout_controller.observed import Observed
 from rollout_controller.ports import (
     ColourState,
     GatewayUnreachable,
     LedgerRefused,
     LedgerUnreachable,
-    MetricsUnreachable,
     PairsUnreachable,
     Ports,
     WorkloadsUnreachable,
 )
 from rollout_controller.route_objects import HeldRoute
-from rollout_controller.tallies import Counters, begin_tally
-
-_log = logging.getLogger(__name__)
 
 
 async def observe(ports: Ports, memory: ModelMemory) -> Observed:
@@ -68,7 +63,7 @@ async def observe(ports: Ports, memory: ModelMemory) -> Observed:
 async def _look_at_rollout(
     ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]
 ) -> Observed:
-    rollout, settled = seen.rollout, _route_is_settled(seen)
+    rollout, settled = seen.rollout, seen.route_is_settled
     if rollout is None or seen.going_back:
         return seen
     if memory.leading and _needs_a_mirror(seen, rollout):
@@ -77,12 +72,12 @@ async def _look_at_rollout(
         try:
             since = await ports.pairs.paired_since(seen.served.name, rollout)
             if memory.leading and since is not None and seen.now > since:
-                await _count_mirrored(ports, memory, rollout)
+                await count_copies(ports, memory, rollout)
             return replace(seen, paired_since=since, notes=memory.notes)
         except PairsUnreachable as error:
             faults["drift-monitor"] = str(error)
     if rollout.phase in SPLIT_PHASES and memory.leading:
-        in_flight = await _count(ports, memory, seen, faults)
+        in_flight = await count_answers(ports, memory, seen, faults)
         seen = replace(seen, notes=memory.notes, in_flight=in_flight)
         return replace(seen, health=health_of(seen))
     return seen
@@ -161,78 +156,8 @@ def _state_in_route(name: str, held: HeldRoute | None) -> ModelState:
     return ModelState(name, seq=held.route.ledger_seq, rollout=held.route.rollout)
 
 
-def _route_is_settled(seen: Observed) -> bool:
-    return (
-        seen.in_effect is True
-        and seen.held is not None
-        and seen.held.route.intent == seen.target().intent
-    )
-
-
 def _needs_a_mirror(seen: Observed, rollout: Rollout) -> bool:
     """Asked when the mirror is the next thing: a gateway may have to prove it by requests."""
     waits = rollout.phase is Phase.PENDING and rollout.paused is None and seen.fresh
     loaded = seen.ready(rollout.candidate_colour, rollout.candidate)
     return waits and loaded and rollout.baseline is not None
-
-
-async def _count_mirrored(ports: Ports, memory: ModelMemory, rollout: Rollout) -> None:
-    """Add what the gateway copied since the last look; what it does not say stays unknown."""
-    name, tally = memory.served.name, memory.notes.mirror
-    try:
-        read = await ports.gateway.mirrored(name, rollout.candidate_colour)
-    except GatewayUnreachable as error:
-        _log.debug("mirror not counted", extra={"model": name, "reason": str(error)})
-        return
-    now = ports.clock.now()
-    if tally and tally.rollout == rollout.id:
-        tally = tally.counting(read, now)
-    else:
-        tally = begin_mirror_tally(rollout.id, read, now)
-    memory.notes = replace(memory.notes, mirror=tally)
-    ports.journal.save(name, memory.notes)
-
-
-async def _count(
-    ports: Ports, memory: ModelMemory, seen: Observed, faults: dict[str, str]
-) -> int | None:
-    """Add what was counted since the last look to the Tally; return the requests in flight."""
-    rollout = seen.rollout
-    addresses = _addresses(seen, rollout.candidate_colour) if rollout else ()
-    if rollout is None or not addresses:
-        return None
-    try:
-        over = seen.served.objective.latency_milliseconds
-        read, baseline = await asyncio.gather(
-            ports.metrics.read(addresses, over), _read_baseline(ports, seen, rollout)
-        )
-    except MetricsUnreachable as error:
-        faults["metrics"] = str(error)
-        return None
-    now, settled = ports.clock.now(), _route_is_settled(seen)
-    if seen.tally and not (seen.tally.early and settled):
-        tally = seen.tally.counting(read.counters, now)
-    elif settled or seen.users_of(rollout.candidate_colour):
-        begun = begin_tally(rollout, read.counters, now, early=not settled)
-        tally = replace(begun, whole=settled and seen.tally is not None)
-    else:
-        return read.in_flight
-    tally = tally.counting_baseline(baseline)
-    memory.notes = replace(memory.notes, tally=tally)
-    ports.journal.save(seen.served.name, memory.notes)
-    return read.in_flight
-
-
-async def _read_baseline(ports: Ports, seen: Observed, rollout: Rollout) -> Mapping[str, Counters]:
-    """Only comparisons need it: a Baseline that does not tell keeps nobody from going back."""
-    addresses = _addresses(seen, rollout.baseline_colour)
-    try:
-        over = seen.served.objective.latency_milliseconds
-        return (await ports.metrics.read(addresses, over)).counters if addresses else {}
-    except MetricsUnreachable:
-        return {}
-
-
-def _addresses(seen: Observed, colour: Colour) -> tuple[str, ...]:
-    state = seen.colours.get(colour)
-    return state.metrics_addresses if state and state.alive else ()

@@ -101,6 +101,12 @@ class Observed:
         """Tell whether a Marker in the route still has to be recorded."""
         return self.held is not None and marker_stands(self.held.route.marker, self.state)
 
+    @property
+    def route_is_settled(self) -> bool:
+        """Tell whether the route is where this model is heading, and in effect."""
+        intent = self.held.route.intent if self.held else None
+        return self.in_effect is True and intent == self.target().intent
+
     def target(self) -> Target:
         """Return where this model is heading."""
         if self.going_back and self.held and self.held.route.marker:
