@@ -38,11 +38,13 @@ def a_day(day, seen, kept):
 @pytest.fixture(scope="session")
 def accepted_bytes(traffic, packed):
     """A file of 6,000 rows of traffic with longer texts than the Reference has."""
-    drawn, keeping = traffic(seed=2, words=180.0), Keeping(0.0, float("inf"))
+    drawn, kept = traffic(seed=2, words=180.0), []
     for number in range(12):
+        keeping = Keeping(0.0, float("inf"))
         rows = rows_of(read_batch(packed(drawn.document(500))))
         keeping.add(rows, np.arange(500) + 500 * number, 600.0 * number)
-    return write_file(keeping.rows, ABOUT)
+        kept += keeping.rows
+    return write_file(kept, ABOUT)
 
 
 @pytest.fixture
@@ -203,6 +205,25 @@ def test_traffic_is_drawn_accepted_and_shown(running, traffic, packed, reference
         assert stranger.status_code == 403
 
     running(steps)
+
+
+def test_what_is_kept_of_a_day_is_all_below_one_priority(kit, traffic, packed):
+    rows = rows_of(read_batch(packed(traffic(seed=6).document(500))))
+    rng = np.random.default_rng(6)
+    priorities = rng.permutation(8000)
+    for chunk in np.split(priorities, [3000, 3500, 7500]):
+        with kit.begin() as transaction:
+            keeping = Keeping(0.0, transaction.traffic.highest(BASELINE, 0.0))
+            for some in np.array_split(chunk, -(-len(chunk) // 500)):
+                keeping.add(rows.take(np.arange(len(some))), some, 1250.0)
+            assert len(keeping.rows) <= 2 * KEPT_A_DAY
+            transaction.traffic.keep(BASELINE, keeping.kept())
+    with kit.store.read() as transaction:
+        (day,) = transaction.traffic.between(BASELINE, 0.0, DAY_SECONDS)
+        highest = transaction.traffic.highest(BASELINE, 0.0)
+    assert day.seen == 8000
+    assert [row.priority for row in day.rows] == list(range(int(highest) + 1))
+    assert len(day.rows) >= KEPT_A_DAY
 
 
 def test_of_a_day_so_many_rows_are_kept_however_many_come(kit, traffic, reference_bytes):

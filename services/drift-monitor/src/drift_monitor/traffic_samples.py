@@ -8,7 +8,8 @@ Reference holds of one: no text, no request id, no fingerprint. Pure.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import floor
+from heapq import nsmallest
+from math import floor, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +39,12 @@ class TrafficRow:
 
 @dataclass(frozen=True)
 class TrafficDay:
-    """A day of a version's traffic: its rows with the lowest priorities, of `seen` that came."""
+    """A day of a version's traffic: of `seen` rows those whose priority is at most `highest`."""
 
     day: float
     seen: int
     rows: Sequence[TrafficRow] = ()
+    highest: float = inf
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,14 @@ class Keeping:
         languages, packed = low_rows.language.tolist(), _pack(low_rows)
         named = zip(priorities[low].tolist(), languages, packed, strict=True)
         self.rows += [TrafficRow(priority, block, *rest) for priority, *rest in named]
+        # Of a burst hardly any row is wanted: neither memory nor the tables shall hold it.
+        if len(self.rows) > 2 * KEPT_A_DAY:
+            self.rows = nsmallest(KEPT_A_DAY, self.rows, key=lambda row: row.priority)
+            self.highest = self.rows[-1].priority
 
     def kept(self) -> TrafficDay:
         """Return what is to be kept."""
-        return TrafficDay(self.day, self.seen, self.rows)
+        return TrafficDay(self.day, self.seen, self.rows, self.highest)
 
 
 def day_of(bucket_start: float) -> float:

@@ -24,14 +24,17 @@ class TrafficRows:
 
     def keep(self, version: str, more: TrafficDay) -> None:
         """Add rows; of a day with twice enough the highest priorities go."""
-        seen, highest = self._day(version, more.day)
+        seen, before = self._day(version, more.day)
+        highest = min(inf if before is None else before, more.highest)
         names = ("version", "day", *TrafficRow.__dataclass_fields__)
         rows = [(version, more.day, *vars(row).values()) for row in more.rows]
         insert_new(self._connection, TRAFFIC_ROWS, names, rows)
         if rows and self._count(version, more.day) > 2 * KEPT_A_DAY:
-            highest = self._trim(version, more.day)
-        day = {"version": version, "day": more.day, "seen": seen + more.seen, "highest": highest}
-        put(self._connection, TRAFFIC_DAYS, day)
+            highest = min(highest, self._enough(version, more.day))
+        if rows and highest < inf:
+            self._drop_above(version, more.day, highest)
+        day = {"version": version, "day": more.day, "seen": seen + more.seen}
+        put(self._connection, TRAFFIC_DAYS, day | {"highest": highest if highest < inf else None})
 
     def between(self, version: str, start: float, end: float) -> list[TrafficDay]:
         """Return the days that began in [start, end), oldest first."""
@@ -69,14 +72,17 @@ class TrafficRows:
         query = select(func.count()).where(of.version == version, of.day == day)
         return int(self._connection.execute(query).scalar_one())
 
-    def _trim(self, version: str, day: float) -> int:
+    def _enough(self, version: str, day: float) -> int:
+        """Return the priority up to which there are enough."""
         of = TRAFFIC_ROWS.c
-        of_day = (of.version == version) & (of.day == day)
-        last_kept = select(of.priority).where(of_day).order_by(of.priority)
-        query = last_kept.offset(KEPT_A_DAY - 1).limit(1)
-        highest = int(self._connection.execute(query).scalar_one())
-        self._connection.execute(delete(TRAFFIC_ROWS).where(of_day, of.priority > highest))
-        return highest
+        query = select(of.priority).where(of.version == version, of.day == day)
+        last = query.order_by(of.priority).offset(KEPT_A_DAY - 1).limit(1)
+        return int(self._connection.execute(last).scalar_one())
+
+    def _drop_above(self, version: str, day: float, highest: float) -> None:
+        of = TRAFFIC_ROWS.c
+        above = (of.version == version) & (of.day == day) & (of.priority > highest)
+        self._connection.execute(delete(TRAFFIC_ROWS).where(above))
 
 
 class AcceptedRows:
