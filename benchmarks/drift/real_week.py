@@ -18,6 +18,7 @@ import httpx
 import msgpack
 import numpy as np
 from bars import Bar, Report
+from monitor_files import write_files
 from safetensors.numpy import load, save
 from texts import LABELS, Kind, home_of_texts
 
@@ -27,7 +28,6 @@ from drift_monitor.detectors import comparable, statistics
 from drift_monitor.references import Reference, read_languages, read_reference, rows_of_columns
 from drift_monitor.settings import DriftMonitorSettings
 from servicekit.process import Health
-from servicekit.signing import generate_key
 
 HOURS, ROWS = 168, 1000
 _ACCEPTED = 10_000
@@ -153,18 +153,9 @@ class _Week:
 
 
 def _settings(folder: Path) -> DriftMonitorSettings:
-    sha256 = hashlib.sha256(_TOKEN.encode()).hexdigest()
-    callers = {"callers": [{"name": "week", "roles": ["predictor"], "sha256": sha256}]}
-    for name, text in (("callers.json", json.dumps(callers)), ("token", "own")):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o600)
-    generate_key(folder / "key.pem")
+    files = write_files(folder, _TOKEN)
     return DriftMonitorSettings(
-        data_dir=folder / "data",
-        registry_url="http://127.0.0.1:1",
-        token_file=folder / "token",
-        callers_file=folder / "callers.json",
-        signing_key_file=folder / "key.pem",
+        data_dir=folder / "data", registry_url="http://127.0.0.1:1", **files
     )
 
 

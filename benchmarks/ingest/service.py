@@ -16,10 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+from monitor_files import write_files
 from safetensors.numpy import save
 from sender import TOKEN, draw
-
-from servicekit.signing import generate_key
 
 
 @contextmanager
@@ -66,23 +65,16 @@ class Service:
     """A running drift-monitor on one core."""
 
     def __init__(self, folder: Path, registry_url: str, core: int) -> None:
-        caller = {"name": "bench", "roles": ["predictor"]}
-        caller["sha256"] = hashlib.sha256(TOKEN.encode()).hexdigest()
-        for name, text in (("callers.json", json.dumps({"callers": [caller]})), ("token", "own")):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o600)
-        generate_key(folder / "key.pem")
+        files = write_files(folder, TOKEN)
         self._folder = folder
         self.port = 18_200 + os.getpid() % 1000
         settings = {
             "PORT": str(self.port),
             "DATA_DIR": str(folder / "data"),
             "REGISTRY_URL": registry_url,
-            "TOKEN_FILE": str(folder / "token"),
-            "CALLERS_FILE": str(folder / "callers.json"),
-            "SIGNING_KEY_FILE": str(folder / "key.pem"),
             "QUEUE_LIMIT": "100",
         }
+        settings |= {name.upper(): str(path) for name, path in files.items()}
         environment = {f"ISOGLOSS_DRIFT_MONITOR_{key}": value for key, value in settings.items()}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "drift_monitor"],
