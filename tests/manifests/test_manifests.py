@@ -118,6 +118,7 @@ def test_a_job_says_in_capitals_what_must_be_filled_in(objects):
             "train",
             "register",
             "report",
+            "accept",
             "evaluate",
             "evaluate-first",
             "verify",
