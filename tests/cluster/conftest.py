@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,8 @@ collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
 GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
 GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
-# What `make e2e` runs in one process, in this order; the groups beside each other (-n 2), and the
-# rest in one group after the platform's. Each process has a release of its own.
+# What `make e2e` runs in one process, in this order; the groups run beside each other (-n 3), each
+# with a release of its own. Files that are not named come after the bad days.
 GROUPS = {
     "story": ("test_journey.py", "test_cli_on_cluster.py", "test_chart.py"),
     "platform": (
@@ -50,12 +51,17 @@ RESTRICTED = {
 }
 
 
+def group_of(nodeid):
+    """Return the group of a test."""
+    file = Path(nodeid.partition("::")[0]).name
+    return next((group for group, each in ORDER if each == file), "bad days")
+
+
 class Groups(LoadScopeScheduling):
     """What runs in one process, one after the other."""
 
     def _split_scope(self, nodeid):
-        file = Path(nodeid.partition("::")[0]).name
-        return next((group for group, each in ORDER if each == file), "bad days")
+        return group_of(nodeid)
 
 
 def pytest_configure(config):
@@ -71,6 +77,17 @@ def pytest_collection_modifyitems(items):
     """The journey begins on a release that nothing was done to; its versions serve the others."""
     files = [file for _, file in ORDER]
     items.sort(key=lambda i: files.index(i.path.name) if i.path.name in files else len(files))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how long each group took: the longest is how long `make e2e` takes."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[group_of(report.nodeid)] += report.duration
+    told = ", ".join(f"{group} {each:.0f} s" for group, each in seconds.items())
+    terminalreporter.write_line(f"groups beside each other: {told}")
 
 
 def pytest_sessionfinish(session):
