@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "services/registry-proxy/tests"
 CONNECTIONS, SECONDS = 16, 8.0
 CORE = ["taskset", "-c", "0"]
-TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
+TAGS = {"commit": "abc123"}
 
 
 def main() -> None:

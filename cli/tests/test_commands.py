@@ -191,6 +191,31 @@ def test_a_live_answers_version_is_walked_to_its_rows(in_home, server):
     assert json.loads(out)["links"][-1]["proof"] == "its lock"
 
 
+def test_a_versions_rows_are_told_by_their_ids(in_home, server):
+    kept = "sha256:" + "c" * 64
+    dataset = {"sets": {"test": {"digest": "sha256:" + "e" * 64, "rows": 1}}, "sources": {}}
+    lineage = {"run_id": "r1", "commit": "abc", "prompt_version": "none", "dataset_version": "1"}
+    commit = {"id": "abc", "folder": ".", "differing": ["train.yaml"]}
+    metadata = {"dataset": dataset, "commit": commit, "made_from": {"dataset": kept}}
+    version = {**VERSION, "lineage": lineage, "metadata": metadata}
+    server.answers["GET", "/v1/models/sentiment"] = (200, {}, MODEL)
+    server.answers["GET", "/v1/models/sentiment/versions/1"] = (200, {}, version)
+    rows = ["5" * 64, 1, "imdb"]
+    server.answers["GET", f"/v1/artifacts/{kept}/files/test.jsonl"] = (200, {}, rows)
+    show = ("models", "show", "sentiment", "1", "--lineage")
+
+    told = in_home(*show)[1]
+    assert "its rows" in told
+    assert "its objects; not the commit's: train.yaml" in told
+    code, out, _ = in_home(*show, "--rows", "test", "-o", "json")
+    assert code == 0
+    assert json.loads(out) == [{"row": 1, "id": "5" * 64, "label": 1, "source": "imdb"}]
+
+    code, _, said = in_home(*show, "--rows", "train")
+    assert code == 1
+    assert "has no set train; it has test" in said
+
+
 @pytest.mark.parametrize(
     ("training", "told"),
     [

@@ -50,6 +50,7 @@ THIRD_PARTY = {
         "pydantic",
         "pydantic_core",
         "pydantic_settings",
+        "sqlalchemy",
         "starlette",
         "structlog",
         "uvicorn",

@@ -108,6 +108,15 @@ def test_a_version_is_known_with_the_image_of_the_pod_that_trained_it(story, rel
     assert version["lineage"]["image"] == training["image"]
 
 
+def test_a_versions_rows_are_kept_beside_it(story, release):
+    path = f"/v1/models/{MODEL}/versions/{story['first'].digest}"
+    version = release.asked("registry-proxy", "GET", path)
+
+    kept = f"/v1/artifacts/{version['metadata']['made_from']['dataset']}/manifest"
+    files = release.asked("registry-proxy", "GET", kept)["files"]
+    assert files["test.jsonl"] == version["lineage"]["test_set_digest"]
+
+
 def test_the_ledger_is_whole(story, release):
     assert story
     report = release.asked("registry-proxy", "GET", "/v1/ledger/verify")

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from lifecycle.datasets import row_id
 from training_jobs.adapters.packages import Sources
 from training_jobs.dataset.prepare import prepare
 from training_jobs.dataset.prepared import find_by_test_set, read_lock, read_set
-from training_jobs.dataset.rows import row_id
 from training_jobs.dataset.specs import load_spec
 from training_jobs.progress import tell
 from training_jobs.refusals import JobRefused
@@ -213,6 +213,17 @@ def test_near_duplicates_of_test_rows_leave_the_training_part_only(
     assert changed.sets["test"]["rows"] == 42
     total = changed.sets["train"]["rows"] + changed.counts["near_duplicates_dropped"]
     assert total == changed.counts["train_before_near_duplicates"] == 168
+
+
+def test_what_an_older_release_prepared_is_prepared_again(prepare_project):
+    prepared = prepare_project()
+    path = prepared.directory / "dataset.lock.json"
+    before = path.read_text()
+    path.write_text(before.replace('"isogloss.dataset/v2"', '"something older"'))
+
+    assert read_lock(prepared.directory) is None
+    assert prepare_project().lock == prepared.lock
+    assert path.read_text() == before
 
 
 def test_other_rows_under_a_locked_version_are_refused(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sentiment"
-PINNED = "sha256:06142dde710ac337a0181fdb1ad61388410c53d133bbbc2e1e457d5b7552515b"
+PINNED = "sha256:e323ca22e4bcc9dd679e2a320dd473f5f96636d1a7ee9237229dfaf3d2c76eca"
 
 pytestmark = pytest.mark.network
 

@@ -1,8 +1,12 @@
 """What dataset.yaml and train.yaml may say; each wrong field is refused by its path."""
 
+import json
+import subprocess
+
 import pytest
 import yaml
 
+from lifecycle.commits import read_commit
 from lifecycle.documents import DocumentRefused
 from training_jobs.adapters.commits import commit_of
 from training_jobs.dataset.specs import load_spec
@@ -108,3 +112,30 @@ def test_a_project_outside_of_git_needs_its_commit_named(tmp_path):
         commit_of(tmp_path, None)
 
     assert commit_of(tmp_path, "f" * 40).id == "f" * 40
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("prompts", [True, False])
+def test_a_commit_proves_what_the_project_has_in_it(tmp_path, prompts):
+    project = tmp_path / "examples" / "films"
+    (project / "prompts").mkdir(parents=True)
+    (project / "train.yaml").write_text("kind: TrainingPlan")
+    if prompts:
+        (project / "prompts" / "ask_v1.0.0.txt").write_text("?")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+
+    commit = commit_of(project, None)
+
+    proof = read_commit(json.loads(commit.proof), commit.id)
+    assert proof.folder == "examples/films"
+    assert proof.holds("train.yaml", b"kind: TrainingPlan")
+    assert proof.holds_in("prompts", b"?") is prompts
+    assert not commit.changed
+    (project / "train.yaml").write_text("kind: Other")
+    assert commit_of(project, None).changed

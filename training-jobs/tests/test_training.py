@@ -16,7 +16,7 @@ from lifecycle.prompts import read_prompt
 from textmodels.artifacts import load_artifact
 from training_jobs.adapters.packages import Sources
 from training_jobs.dataset.prepare import prepare
-from training_jobs.dataset.prepared import TRAIN, read_set
+from training_jobs.dataset.prepared import read_set
 from training_jobs.dataset.specs import load_spec
 from training_jobs.plans import load_plan, with_settings
 from training_jobs.ports import Commit
@@ -31,10 +31,15 @@ FILES = {
     "classification_report.txt",
     "confusion_matrix.png",
     "dataset.lock.json",
+    "dataset.yaml",
     "environment/environment.json",
     "environment/requirements.txt",
     "model/manifest.json",
+    "rows/books.jsonl",
+    "rows/test.jsonl",
+    "rows/train.jsonl",
     "tokenisation_statistics.json",
+    "train.yaml",
 }
 
 
@@ -45,7 +50,7 @@ def data(project, home):
     prepared = prepare(spec, home / "data", sources.read, tell)
     names = prepared.lock.sets
     sets = {name: read_set(prepared.directory, prepared.lock, name) for name in names}
-    return PreparedData(prepared.lock, sets.pop(TRAIN), sets)
+    return PreparedData(prepared.lock, spec.content, sets)
 
 
 @pytest.fixture
@@ -159,6 +164,18 @@ def test_the_environment_names_every_package_and_its_own_digest(train):
     digest = "sha256:" + hashlib.sha256(requirements).hexdigest()
     assert environment["requirements_digest"] == digest
     assert environment["python"].startswith("3.11")
+
+
+def test_a_run_keeps_its_rows_by_their_ids_without_a_text(train, data):
+    _, run = train()
+
+    assert run.files["dataset.yaml"] == data.spec
+    for name, rows in data.sets.items():
+        kept = run.files[f"rows/{name}.jsonl"]
+        assert "sha256:" + hashlib.sha256(kept).hexdigest() == data.lock.sets[name]["digest"]
+        first = json.loads(kept.partition(b"\n")[0])
+        assert first == [rows.ids[0], rows.labels[0], rows.sources[0]]
+        assert not any(text.encode() in kept for text in rows.texts)
 
 
 def test_the_confusion_matrix_is_a_picture(train):

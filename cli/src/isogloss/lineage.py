@@ -4,13 +4,16 @@ Nothing is decided here: what the registry-proxy proved at registration is told 
 could only compare with the run's own words as stated.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from isogloss.failures import Refused
+from lifecycle.datasets import rows_name
 from lifecycle.digests import NO_CONTENT
 
 _PROVEN, _SEEN, _AGREED, _STATED = "bytes", "its pod was seen", "the run agrees", "stated only"
+_LOCKED, _ROWS = "its lock", "its rows"
 
 
 def in_production(state: Any) -> Any:
@@ -31,14 +34,45 @@ def walk(version: Any) -> dict[str, Any]:
     links = [
         _link("version", f"{version['number']} ({version['stage']})", version["digest"], _PROVEN),
         _link("run", said["run_id"], None, _AGREED),
-        _link("commit", said["commit"], None, _AGREED),
+        _commit(said, version["metadata"].get("commit")),
         *_surroundings(said, version["metadata"].get("training", {})),
         _link("prompt", said["prompt_version"], said.get("prompt_digest"), by_file),
     ]
     name = " ".join(filter(None, (said.get("dataset"), said["dataset_version"])))
-    proof = "its lock" if dataset else _AGREED
+    kept = version["metadata"].get("made_from", {}).get("dataset")
+    proof = _AGREED if not dataset else _ROWS if kept else _LOCKED
     links.append(_link("data set", name, said.get("dataset_digest"), proof))
-    return {"version": version["number"], "links": links + _rows_of(dataset)}
+    return {"version": version["number"], "links": links + _sets_of(dataset, proof)}
+
+
+def row_file(version: Any, name: str) -> tuple[str, str]:
+    """Return under which digest a version's rows are kept, and the file of one set; raises Refused
+    where there is none.
+    """
+    metadata = version["metadata"]
+    sets = sorted(metadata.get("dataset", {}).get("sets", ()))
+    if name not in sets:
+        raise Refused(f"version {version['number']} has no set {name}; it has {', '.join(sets)}")
+    if "made_from" not in metadata:
+        raise Refused(
+            f"version {version['number']} was registered before rows were kept; only their digest "
+            "is known"
+        )
+    return metadata["made_from"]["dataset"], rows_name(name)
+
+
+def read_rows(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Read a row file: a row's id is the sha256 of its text."""
+    rows = enumerate(map(json.loads, lines), 1)
+    return [{"row": n, "id": i, "label": label, "source": source} for n, (i, label, source) in rows]
+
+
+def _commit(said: Any, proven: Any) -> dict[str, Any]:
+    if not proven:
+        return _link("commit", said["commit"], None, _AGREED)
+    differing = ", ".join(proven["differing"])
+    proof = f"its objects; not the commit's: {differing}" if differing else "its objects"
+    return _link("commit", said["commit"], None, proof)
 
 
 def _surroundings(said: Any, training: Any) -> Iterator[dict[str, Any]]:
@@ -62,15 +96,15 @@ def table_rows(walked: Any) -> list[Sequence[str]]:
     ]
 
 
-def _rows_of(dataset: Any) -> list[dict[str, Any]]:
+def _sets_of(dataset: Any, proof: str) -> list[dict[str, Any]]:
     if not dataset:
         return []
     sets = [
-        _link(f"rows of {name}", f"{each['rows']:,} rows", each["digest"], "its lock")
+        _link(f"rows of {name}", f"{each['rows']:,} rows", each["digest"], proof)
         for name, each in sorted(dataset["sets"].items())
     ]
     files = sorted(dataset["sources"].items())
-    return sets + [_link("file", name, digest, "its lock") for name, digest in files]
+    return sets + [_link("file", name, digest, _LOCKED) for name, digest in files]
 
 
 def _link(what: str, identity: Any, digest: str | None, proof: str) -> dict[str, Any]:

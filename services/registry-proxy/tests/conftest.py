@@ -414,8 +414,9 @@ class MlflowServer:
             }
             http.post(f"{API}/runs/log-batch", json=logged).raise_for_status()
             root = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
-            for name, content in files(run["run_id"]).items():
-                path = f"/api/2.0/mlflow-artifacts/artifacts/{root}/{folder}/{name}"
+            model = {f"{folder}/{name}": held for name, held in files(run["run_id"]).items()}
+            for name, content in {**fakes.a_dataset(), **model}.items():
+                path = f"/api/2.0/mlflow-artifacts/artifacts/{root}/{name}"
                 http.put(path, content=content).raise_for_status()
             ended = {"run_id": run["run_id"], "status": status}
             http.post(f"{API}/runs/update", json=ended).raise_for_status()

@@ -5,17 +5,24 @@ import io
 import json
 import zipfile
 
+from lifecycle.commits import object_id, render_commit
+from lifecycle.datasets import row_id, row_line
 from lifecycle.digests import canonical_json, sha256_digest
 from lifecycle.evidence import Evidence, EvidenceKind, Measurement, Subjects
 from registry_proxy.artifacts.ports import Run, RunFile, RunUnknown
 from stats.quantiles import latency_buckets
 
 LABELS = ["negative", "positive"]
-TESTS_DIGEST = sha256_digest(b"the pinned test set")
+ROWS = {
+    name: b"".join(row_line(row_id(f"{name} {n}"), n % 2, "reviews") for n in range(rows))
+    for name, rows in (("train", 90), ("test", 10))
+}
+TESTS_DIGEST = sha256_digest(ROWS["test"])
+TAGS = {"commit": "abc123"}
 LINEAGE = {
+    **TAGS,
     "dataset_version": "1.0.0",
     "prompt_version": "none",
-    "commit": "abc123",
     "test_set_digest": TESTS_DIGEST,
 }
 
@@ -29,9 +36,11 @@ class FakeRuns:
         self.broken = None
 
     def add(self, run, folder, files):
+        """Log a run with a model and with what it was made from."""
         self.runs[run.id] = run
-        for name, content in files.items():
-            self.contents[run.id, f"{folder}/{name}"] = content
+        named = {f"{folder}/{name}": content for name, content in files.items()}
+        for name, content in {**a_dataset(), **named}.items():
+            self.contents[run.id, name] = content
 
     def run(self, run_id):
         self._refuse_broken()
@@ -63,12 +72,50 @@ class FakeRuns:
             raise self.broken
 
 
+def a_dataset(rows=None, **changes):
+    """Build the files by which a run keeps its data set: description, lock, and row files."""
+    rows, spec = rows or ROWS, b"kind: Dataset\n"
+    sets = {
+        name: {"digest": sha256_digest(content), "rows": content.count(b"\n")}
+        for name, content in rows.items()
+    }
+    digests = {name: each["digest"] for name, each in sets.items()}
+    lock = {
+        "name": "reviews",
+        "version": "1.0.0",
+        "dataset_digest": sha256_digest(canonical_json(digests)),
+        "spec_digest": sha256_digest(spec),
+        "sets": sets,
+        "sources": {"reviews.csv": "sha256:" + "b" * 64},
+    }
+    files = {f"rows/{name}.jsonl": content for name, content in rows.items()}
+    lock_file = json.dumps({**lock, **changes}).encode()
+    return {**files, "dataset.yaml": spec, "dataset.lock.json": lock_file}
+
+
+def a_commit(files):
+    """Build a git commit of these files, in the root of a repository; returns (its id, the file by
+    which a run proves it).
+    """
+    tree = b"".join(
+        b"100644 " + name.encode() + b"\0" + bytes.fromhex(object_id("blob", content))
+        for name, content in sorted(files.items())
+    )
+    commit = f"tree {object_id('tree', tree)}\nauthor a <a@b> 1 +0000\n\nfirst\n".encode()
+    objects = [("commit", commit), ("tree", tree)]
+    return object_id("commit", commit), render_commit(".", objects)
+
+
 def a_run(run_id="r1", **changes):
-    tags = {key: LINEAGE[key] for key in ("dataset_version", "prompt_version", "commit")}
     fields = {
         "id": run_id,
         "status": "FINISHED",
-        "tags": {**tags, "language": "en", "team": "reviews", "mlflow.user": "x"},
+        "tags": {
+            "commit": LINEAGE["commit"],
+            "language": "en",
+            "team": "reviews",
+            "mlflow.user": "x",
+        },
         "params": {"family": "tfidf_linear"},
         "metrics": {"f1_macro": 0.9, "broken": float("nan")},
     }

@@ -14,7 +14,7 @@ import pytest
 MOST_BYTES = 350_000_000
 """Of the process, whatever comes: its own start takes 120 MB, one look into a file up to 150."""
 GIGABYTE = 1_000_000_000
-TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
+TAGS = {"commit": "abc123"}
 REGISTER = "/v1/models/sentiment/versions"
 
 

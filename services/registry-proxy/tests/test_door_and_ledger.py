@@ -9,7 +9,7 @@ import pytest
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 NUMBERS = itertools.count()
-TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
+TAGS = {"commit": "abc123"}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.ledger import EntryKind, LedgerEntry, verify_chain
 
-TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
+TAGS = {"commit": "abc123"}
 LARGE = b"w" * 8_000_000
 
 

@@ -1,4 +1,3 @@
-import json
 import time
 from typing import ClassVar
 
@@ -8,9 +7,13 @@ from registry_proxy.artifacts.ports import RunsUnavailable
 
 
 def kept(world):
-    """Names of what the store holds: artifacts, and intakes that were left behind."""
+    """Names of what the store holds: versions' artifacts (not what these were made from), and
+    intakes that were left behind.
+    """
     root = world.folder / "registry" / "artifacts"
-    return sorted(path.name for path in (root / "sha256").iterdir()), list(
+    there = {path.name for path in (root / "sha256").iterdir()}
+    origins = [v["metadata"]["made_from"]["dataset"] for v in world.state["versions"]]
+    return sorted(there - {each.removeprefix("sha256:") for each in origins}), list(
         (root / "incoming").iterdir()
     )
 
@@ -119,7 +122,7 @@ def test_a_bad_artifact_is_refused_by_name_and_leaves_nothing(world, make, files
     ("change", "reason"),
     [
         ({"status": "RUNNING"}, "only a FINISHED run"),
-        ({"tags": {}}, "run r1 has no tag dataset_version"),
+        ({"tags": {}}, "run r1 has no tag commit"),
     ],
 )
 def test_a_run_that_does_not_vouch_for_the_lineage_is_refused(world, make, change, reason):
@@ -156,37 +159,35 @@ def test_a_tracking_server_that_is_down_is_said_so(world):
 
 
 class TestDataset:
-    """What the run's own lock says of the rows is computed again and held against the lineage."""
+    """A version's rows are taken out of its run, hashed again, and kept as long as it is."""
 
-    def lock(self, make, **changes):
-        sets = {"train": {"digest": "sha256:" + "a" * 64, "rows": 900}}
-        sets["test"] = {"digest": make.TESTS_DIGEST, "rows": 100}
-        digests = {name: each["digest"] for name, each in sets.items()}
-        document = {
-            "name": "reviews",
-            "version": "1.0.0",
-            "dataset_digest": make.sha256_digest(make.canonical_json(digests)),
-            "sets": sets,
-            "sources": {"reviews.csv": "sha256:" + "b" * 64},
-        }
-        return {**document, **changes}
-
-    def register(self, world, make, lock, **lineage):
+    def register(self, world, make, files, **lineage):
         whole = {**make.LINEAGE, "run_id": "r1", **lineage}
         world.runs.add(make.a_run(), "model", make.an_artifact(lineage=whole))
-        world.runs.contents["r1", "dataset.lock.json"] = json.dumps(lock).encode()
+        for name, content in files.items():
+            world.runs.contents["r1", name] = content
         return register(world)
 
-    def test_a_version_keeps_the_rows_it_was_made_from(self, world, make):
-        lock = self.lock(make)
-        answer = self.register(
-            world, make, lock, dataset="reviews", dataset_digest=lock["dataset_digest"]
-        )
+    def test_a_version_names_its_rows_and_keeps_them(self, world, make):
+        answer = self.register(world, make, {}, dataset="reviews")
 
         assert answer.status_code == 201, answer.text
-        kept = answer.json()["version"]["metadata"]["dataset"]
-        assert kept["sets"]["train"] == {"digest": "sha256:" + "a" * 64, "rows": 900}
-        assert kept["sources"] == lock["sources"]
+        version = answer.json()["version"]
+        sets = version["metadata"]["dataset"]["sets"]
+        assert sets["train"] == {"digest": make.sha256_digest(make.ROWS["train"]), "rows": 90}
+        # The lineage is what was proven, also where the manifest does not say it.
+        assert version["lineage"]["dataset_digest"] == version["metadata"]["dataset"]["digest"]
+        world.runs.contents.clear()
+        path = f"/v1/artifacts/{version['metadata']['made_from']['dataset']}/files"
+        assert world.get(f"{path}/test.jsonl").content == make.ROWS["test"]
+        assert world.get(f"{path}/dataset.yaml").content == make.a_dataset()["dataset.yaml"]
+
+    def test_versions_of_the_same_rows_keep_them_once(self, world):
+        world.register("r1")
+        world.register("r2")
+
+        made_from = {v["metadata"]["made_from"]["dataset"] for v in world.state["versions"]}
+        assert len(made_from) == 1
 
     @pytest.mark.parametrize(
         ("lineage", "changes", "reason"),
@@ -196,15 +197,46 @@ class TestDataset:
             ({}, {"version": "2.0.0"}, "manifest.lineage.dataset_version is 1.0.0"),
             ({}, {"dataset_digest": "sha256:" + "d" * 64}, "but its sets have sha256:"),
             ({}, {"sets": {"test": {"digest": "md5:1", "rows": 1}}}, "without a sha256 digest"),
+            ({}, {"sets": {"../a": {"digest": "md5:1", "rows": 1}}}, "or one oddly"),
+            ({}, {"sets": {}}, "names no sets"),
             ({}, {"sets": []}, "cannot be read"),
+            ({}, {"spec_digest": "sha256:" + "e" * 64}, "was not made from its dataset.yaml"),
         ],
     )
-    def test_a_lineage_of_other_rows_is_refused(self, world, make, lineage, changes, reason):
-        answer = self.register(world, make, self.lock(make, **changes), **lineage)
+    def test_a_lineage_of_another_data_set_is_refused(self, world, make, lineage, changes, reason):
+        answer = self.register(world, make, make.a_dataset(**changes), **lineage)
 
         assert answer.status_code == 422
         assert reason in answer.json()["detail"]
         assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("rows", "reason"),
+        [
+            (lambda rows: rows[:-1], "line 90 of train.jsonl of the run is no row"),
+            (lambda rows: rows.replace(b",1,", b",0,", 1), "holds 90 rows with sha256:"),
+            (lambda rows: rows.partition(b"\n")[2], "holds 89 rows with sha256:"),
+            (lambda rows: rows + b'["a text"]\n', "line 91 of train.jsonl of the run is no row"),
+            (lambda _rows: b"x" * 20_000, "line 1 of train.jsonl of the run is no row"),
+        ],
+        ids=["cut", "another label", "a row less", "a text", "no lines"],
+    )
+    def test_rows_that_are_not_the_locks_are_refused(self, world, make, rows, reason):
+        answer = self.register(world, make, {"rows/train.jsonl": rows(make.ROWS["train"])})
+
+        assert answer.status_code == 422
+        assert reason in answer.json()["detail"]
+        assert kept(world) == ([], [])
+
+    @pytest.mark.parametrize("name", ["dataset.lock.json", "dataset.yaml", "rows/test.jsonl"])
+    def test_a_run_that_does_not_keep_its_data_set_proves_nothing(self, world, name):
+        world.log("r1")
+        del world.runs.contents["r1", name]
+
+        answer = register(world)
+
+        assert answer.status_code == 422
+        assert f"run r1 keeps no {name}, so what" in answer.json()["detail"]
 
 
 class TestPrompt:
@@ -219,8 +251,7 @@ class TestPrompt:
         named = {"prompt": "ask", "prompt_version": "0.3.1"}
         named["prompt_digest"] = make.sha256_digest(self.text.encode())
         whole = {**make.LINEAGE, "run_id": "r1", **named, **lineage}
-        tags = {key: whole[key] for key in ("dataset_version", "prompt_version", "commit")}
-        world.runs.add(make.a_run(tags=tags), "model", make.an_artifact(lineage=whole))
+        world.runs.add(make.a_run(), "model", make.an_artifact(lineage=whole))
         if text is not None:
             world.runs.contents["r1", "prompt.txt"] = text.encode()
         return register(world)
@@ -232,9 +263,17 @@ class TestPrompt:
         kept = answer.json()["version"]["metadata"]["prompt"]
         digest = make.sha256_digest(self.text.encode())
         assert kept == {"name": "ask", "version": "0.3.1", "digest": digest}
+        origin = answer.json()["version"]["metadata"]["made_from"]["prompt"]
+        held = world.get(f"/v1/artifacts/{origin}/files/prompt.txt")
+        assert held.content == self.text.encode()
 
-    def test_a_prompt_that_the_run_did_not_keep_is_not_called_proven(self, world, make):
-        assert "prompt" not in self.register(world, make, None).json()["version"]["metadata"]
+    def test_a_prompt_that_the_run_did_not_keep_is_refused(self, world, make):
+        assert "keeps no prompt.txt" in self.register(world, make, None).json()["detail"]
+
+    def test_a_prompts_digest_needs_a_version(self, world, make):
+        answer = self.register(world, make, None, prompt_version="none")
+
+        assert "but no prompt_version" in answer.json()["detail"]
 
     @pytest.mark.parametrize(
         ("change", "lineage", "reason"),
@@ -254,6 +293,60 @@ class TestPrompt:
         assert answer.status_code == 422
         assert reason in answer.json()["detail"]
         assert world.history("denied")[-1]["body"]["reason"] == answer.json()["detail"]
+
+
+class TestCommit:
+    """Where a run keeps its commit's objects, they prove the commit and what is in it."""
+
+    files: ClassVar = {"dataset.yaml": b"kind: Dataset\n", "train.yaml": b"kind: TrainingPlan\n"}
+
+    def register(self, world, make, commit, proof, **kept):
+        lineage = {**make.LINEAGE, "run_id": "r1", "commit": commit}
+        run = make.a_run(tags={"commit": commit})
+        world.runs.add(run, "model", make.an_artifact(lineage=lineage))
+        for name, content in {**self.files, "commit.json": proof, **kept}.items():
+            world.runs.contents["r1", name] = content
+        return register(world)
+
+    def test_a_version_names_the_commit_that_its_run_proves(self, world, make):
+        commit, proof = make.a_commit(self.files)
+
+        version = self.register(world, make, commit, proof).json()["version"]
+
+        assert version["metadata"]["commit"] == {"id": commit, "folder": ".", "differing": []}
+        world.runs.contents.clear()
+        path = f"/v1/artifacts/{version['metadata']['made_from']['commit']}/files/commit.json"
+        assert world.get(path).content == proof
+
+    def test_files_that_are_not_the_commits_are_named(self, world, make):
+        commit, proof = make.a_commit({**self.files, "dataset.yaml": b"another"})
+        kept = {"train.yaml": b"changed since"}
+
+        version = self.register(world, make, commit, proof, **kept).json()["version"]
+
+        assert version["metadata"]["commit"]["differing"] == ["train.yaml", "dataset.yaml"]
+
+    def test_a_run_outside_of_a_repository_only_states_its_commit(self, world):
+        world.register("r1")
+
+        assert "commit" not in world.version("1")["metadata"]
+
+    @pytest.mark.parametrize(
+        ("commit", "proof", "reason"),
+        [
+            ("0" * 40, None, "does not hold commit 000"),
+            ("abc123", None, "it has 40 or 64 digits"),
+            ("0" * 40, b"{", "commit.json of the run proves nothing"),
+            ("0" * 40, b"[" * 9000, "commit.json of the run proves nothing"),
+        ],
+    )
+    def test_objects_of_another_commit_prove_nothing(self, world, make, commit, proof, reason):
+        proof = proof or make.a_commit(self.files)[1]
+
+        answer = self.register(world, make, commit, proof)
+
+        assert answer.status_code == 422
+        assert reason in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["../model", "/etc", "a//b", "a/../b", "", "a\\b", "a%2fb"])
@@ -287,7 +380,7 @@ def test_what_a_crash_left_is_out_of_the_way_at_the_next_start(world):
 
     world.restart()
 
-    assert kept(world) == (["9" * 64, digest.removeprefix("sha256:")], [])
+    assert kept(world) == (sorted(["9" * 64, digest.removeprefix("sha256:")]), [])
     world.clock.now = time.time() + 7200
     answer = world.call("POST", "/v1/artifacts/collections", json={"older_than_hours": 1})
     assert [each["digest"] for each in answer.json()["removed"]] == ["sha256:" + "9" * 64]
@@ -311,27 +404,23 @@ def test_what_a_full_disk_stops_leaves_nothing(world, make):
 class TestContents:
     """One version of a data set or a prompt has one content, whoever registers."""
 
-    known: ClassVar = {"dataset": "reviews", "dataset_digest": "sha256:" + "1" * 64}
-    prompt: ClassVar = {
-        "prompt": "ask",
-        "prompt_version": "0.3.1",
-        "prompt_digest": "sha256:" + "1" * 64,
-    }
-
-    def register(self, world, make, run_id, **lineage):
+    def register(self, world, make, run_id, kept, **lineage):
         files = {"model.skops": make.a_skops(run_id.encode()), "vocabulary.json": b"{}"}
-        whole = {**make.LINEAGE, "run_id": run_id, **lineage}
+        whole = {"prompt_version": "none", "commit": "abc123", "run_id": run_id, **lineage}
         manifest = make.a_manifest(run_id, files, lineage=whole)
-        tags = {k: whole[k] for k in ("dataset_version", "prompt_version", "commit")}
-        run = make.a_run(run_id, tags=tags)
-        world.runs.add(run, "model", {**files, "manifest.json": manifest})
+        world.runs.add(make.a_run(run_id), "model", {**files, "manifest.json": manifest})
+        for name, content in kept.items():
+            world.runs.contents[run_id, name] = content
         return register(world, run_id)
 
-    def test_other_rows_under_a_known_version_are_refused_and_that_recorded(self, world, make):
-        assert self.register(world, make, "r1", **self.known).status_code == 201
+    def other_rows(self, make, **changes):
+        return make.a_dataset({**make.ROWS, "train": make.ROWS["test"]}, **changes)
 
-        changed = {**self.known, "dataset_digest": "sha256:" + "2" * 64}
-        answer = self.register(world, make, "r2", **changed)
+    def test_other_rows_under_a_known_version_are_refused_and_that_recorded(self, world, make):
+        assert self.register(world, make, "r1", {}, dataset_version="1.0.0").status_code == 201
+
+        # The manifest names no digest: the rows themselves do.
+        answer = self.register(world, make, "r2", self.other_rows(make), dataset_version="1.0.0")
 
         assert answer.status_code == 409
         assert answer.json()["type"] == "urn:isogloss:problem:content-changed"
@@ -339,14 +428,16 @@ class TestContents:
         assert "data set reviews 1.0.0" in world.history("denied")[-1]["body"]["reason"]
 
     def test_another_prompt_under_a_known_version_is_refused(self, world, make):
-        assert self.register(world, make, "r1", **self.prompt).status_code == 201
-
-        changed = {**self.prompt, "prompt_digest": "sha256:" + "2" * 64}
-        assert self.register(world, make, "r2", **changed).status_code == 409
+        for run_id, goal, status in (("r1", "praise", 201), ("r2", "irony", 409)):
+            content = TestPrompt.text.replace("praise", goal).encode()
+            lineage = {"dataset_version": "1.0.0", "prompt": "ask", "prompt_version": "0.3.1"}
+            lineage["prompt_digest"] = make.sha256_digest(content)
+            answer = self.register(world, make, run_id, {"prompt.txt": content}, **lineage)
+            assert answer.status_code == status, answer.text
 
     def test_another_version_may_have_another_content(self, world, make):
-        assert self.register(world, make, "r1", **self.known).status_code == 201
+        assert self.register(world, make, "r1", {}, dataset_version="1.0.0").status_code == 201
 
-        other = {"dataset": "reviews", "dataset_version": "1.0.1"}
-        changed = {**other, "dataset_digest": "sha256:" + "2" * 64}
-        assert self.register(world, make, "r2", **changed).status_code == 201
+        changed = self.other_rows(make, version="1.0.1")
+        answer = self.register(world, make, "r2", changed, dataset_version="1.0.1")
+        assert answer.status_code == 201

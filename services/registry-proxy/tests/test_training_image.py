@@ -14,7 +14,7 @@ SCRATCH = "/tmp"  # noqa: S108 - as the chart mounts it
 IMAGE = "sha256:" + "a" * 64
 ACCOUNT = "system:serviceaccount:models:isogloss-trainer"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-TAGS = {"dataset_version": "1.0.0", "prompt_version": "none", "commit": "abc123"}
+TAGS = {"commit": "abc123"}
 POD = {
     "metadata": {"name": "train-1", "uid": "u-1"},
     "spec": {

@@ -173,8 +173,10 @@ def check(world, operation, done):
     assert world.get("/v1/ledger/verify").json()["problem"] is None
     found = len(world.history(operation.kind))
     assert found == (operation.entries if done else 0), found
-    for version in world.state["versions"]:
-        base = f"/v1/artifacts/{version['digest']}"
+    versions = world.state["versions"]
+    origins = [digest for v in versions for digest in v["metadata"]["made_from"].values()]
+    for digest in [*(version["digest"] for version in versions), *origins]:
+        base = f"/v1/artifacts/{digest}"
         manifest = world.get(f"{base}/manifest")
         assert manifest.status_code == 200, manifest.text
         for name in manifest.json()["files"]:

@@ -14,12 +14,11 @@ from typing import Any
 import yaml
 
 from lifecycle.documents import DocumentRefused, Fields
-from lifecycle.prompts import Prompt, read_prompt, split_prompt
+from lifecycle.prompts import FOLDER, Prompt, read_prompt, split_prompt
 from training_jobs.dataset.quality import CheckResult, judge
 from training_jobs.refusals import JobRefused
 
 CONTENTS_NAME = "contents.lock.json"
-PROMPTS_DIRECTORY = "prompts"
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,14 @@ class Content:
 
 def load_prompts(project: Path) -> list[Prompt]:
     """Load every `prompts/*.txt` of a project; DocumentRefused says what is wrong with one."""
-    return [_load_prompt(path) for path in sorted((project / PROMPTS_DIRECTORY).glob("*.txt"))]
+    return [_load_prompt(path) for path in sorted((project / FOLDER).glob("*.txt"))]
 
 
 def load_prompt(project: Path, name: str) -> Prompt:
     """Load the prompt file of that name; JobRefused when the project has none."""
-    path = project / PROMPTS_DIRECTORY / name
-    if path.parent != project / PROMPTS_DIRECTORY or not path.is_file():
-        raise JobRefused(f"{project} has no {PROMPTS_DIRECTORY}/{name}; train.yaml names it")
+    path = project / FOLDER / name
+    if path.parent != project / FOLDER or not path.is_file():
+        raise JobRefused(f"{project} has no {FOLDER}/{name}; train.yaml names it")
     return _load_prompt(path)
 
 
@@ -113,7 +112,7 @@ def _compare(
 
 
 def _load_prompt(path: Path) -> Prompt:
-    name, content = f"{PROMPTS_DIRECTORY}/{path.name}", path.read_bytes()
+    name, content = f"{FOLDER}/{path.name}", path.read_bytes()
     header, body = split_prompt(content, name)
     try:
         parsed = yaml.safe_load(header)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from lifecycle.documents import DocumentRefused, Fields
+from lifecycle.training import PLAN_NAME
 from textmodels.families import FAMILIES
 from training_jobs.dataset.sources import PackageMember, read_package
 from training_jobs.names import is_model_name
@@ -36,6 +37,7 @@ class Plan:
     owner: str
     seed: int
     recipes: Mapping[str, Recipe]
+    content: bytes
 
     def recipe(self, name: str) -> Recipe:
         """Return a recipe; JobRefused names those there are."""
@@ -46,18 +48,19 @@ class Plan:
 
 def load_plan(project: Path) -> Plan:
     """Load `train.yaml` of a project; DocumentRefused says what is wrong with it."""
-    path = project / "train.yaml"
+    path = project / PLAN_NAME
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        document = yaml.safe_load(content)
     except OSError as error:
         raise DocumentRefused(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DocumentRefused(f"{path} is not YAML: {error}") from error
-    return read_plan(document)
+    return read_plan(document, content)
 
 
-def read_plan(document: object) -> Plan:
-    """Read a parsed `train.yaml`."""
+def read_plan(document: object, content: bytes) -> Plan:
+    """Read `train.yaml`, parsed and as it is."""
     fields = Fields(document, "train")
     fields.choice("kind", {"TrainingPlan"})
     items = enumerate(fields.items("families"))
@@ -67,6 +70,7 @@ def read_plan(document: object) -> Plan:
         owner=fields.text("owner"),
         seed=fields.whole("seed", 0, 2**32 - 1),
         recipes={recipe.name: recipe for recipe in recipes},
+        content=content,
     )
     fields.close()
     if not is_model_name(plan.model):

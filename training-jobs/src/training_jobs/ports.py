@@ -16,10 +16,13 @@ from textmodels.explanations import score_of
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit's full id, and whether the project held changes that are in no commit."""
+    """A commit's full id, whether the project held changes that are in no commit, and the file
+    that proves what is in it (`lifecycle.commits`), where there is a repository.
+    """
 
     id: str
     changed: bool
+    proof: bytes | None = None
 
 
 class TrackedRun(Protocol):

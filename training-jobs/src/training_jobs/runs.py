@@ -13,13 +13,17 @@ from typing import Any
 
 from sklearn.metrics import classification_report
 
+from lifecycle.commits import FILE_NAME as COMMIT_NAME
+from lifecycle.datasets import LOCK_NAME, ROWS_FOLDER, SPEC_NAME, rows_name
 from lifecycle.digests import NO_CONTENT
-from lifecycle.prompts import FILE_NAME, Prompt
+from lifecycle.prompts import FILE_NAME as PROMPT_NAME
+from lifecycle.prompts import Prompt
+from lifecycle.training import PLAN_NAME
 from textmodels.artifacts import Manifest, save_artifact
 from textmodels.families import EngineMissing, Fitted, Start, fit_from
 from textmodels.verification import VerificationError
-from training_jobs.dataset.prepared import TEST, Lock
-from training_jobs.dataset.rows import Rows
+from training_jobs.dataset.prepared import TEST, TRAIN, Lock
+from training_jobs.dataset.rows import NO_LABEL, Rows
 from training_jobs.names import run_name
 from training_jobs.plans import Plan, Recipe
 from training_jobs.ports import Commit, TrackedRun, Tracker
@@ -63,11 +67,22 @@ class Request:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The training part, and the labelled sets that are answered afterwards, `test` among them."""
+    """A data set's lock, its `dataset.yaml` and all of its sets."""
 
     lock: Lock
-    train: Rows
-    judged: Mapping[str, Rows]
+    spec: bytes
+    sets: Mapping[str, Rows]
+
+    @property
+    def train(self) -> Rows:
+        """The training part."""
+        return self.sets[TRAIN]
+
+    @property
+    def judged(self) -> Mapping[str, Rows]:
+        """The labelled sets that are answered afterwards, `test` among them."""
+        others = {name: rows for name, rows in self.sets.items() if name != TRAIN}
+        return {name: rows for name, rows in others.items() if NO_LABEL not in rows.labels}
 
 
 def train_and_log(
@@ -125,20 +140,18 @@ def _judge(
     run: TrackedRun, fitted: Fitted, request: Request, data: PreparedData, directory: Path
 ) -> tuple[Manifest, dict[str, float]]:
     """Have every set answered; write the reports and the model into `directory`."""
-    labels = data.lock.labels
-    answers, reference = ask(fitted.predictor, data.judged[TEST], labels)
+    labels, judged = data.lock.labels, data.judged
+    answers, reference = ask(fitted.predictor, judged[TEST], labels)
     by_slice = confusions(answers, len(labels))
     title = f"{request.plan.model} {request.recipe.name}, {data.lock.name} {data.lock.version}"
     draw_confusion_matrix(by_slice["all"], labels, title, directory / "confusion_matrix.png")
     statistics = {TEST: tokenisation_statistics(answers)}
-    for name in data.judged.keys() - {TEST}:
-        others, _ = ask(fitted.predictor, data.judged[name], labels)
+    for name in judged.keys() - {TEST}:
+        others, _ = ask(fitted.predictor, judged[name], labels)
         by_slice[name] = confusions(others, len(labels))["all"]
         statistics[name] = tokenisation_statistics(others)
-    _write_reports(directory, answers, data.lock, statistics)
-    if request.prompt:
-        # The registry-proxy computes the digest of these bytes itself.
-        (directory / FILE_NAME).write_bytes(request.prompt.content)
+    _write_reports(directory, answers, labels, statistics)
+    _write_origins(directory, request, data)
     lineage = _lineage(request, data.lock, run.run_id)
     manifest = save_artifact(directory / ARTIFACT_PATH, fitted, lineage, reference)
     if request.keep_in:
@@ -146,19 +159,36 @@ def _judge(
     return manifest, metrics(by_slice)
 
 
+def _write_origins(directory: Path, request: Request, data: PreparedData) -> None:
+    """Write what the model is made from, of which the registry-proxy computes the digests itself:
+    the data set as its lock and row ids, plan and prompt as they are, the commit's objects.
+    """
+    (directory / SPEC_NAME).write_bytes(data.spec)
+    (directory / PLAN_NAME).write_bytes(request.plan.content)
+    _write_json(directory / LOCK_NAME, asdict(data.lock))
+    rows_folder = directory / ROWS_FOLDER
+    rows_folder.mkdir()
+    for name, rows in data.sets.items():
+        with (rows_folder / rows_name(name)).open("wb") as file:
+            file.writelines(rows.lines())
+    if request.prompt:
+        (directory / PROMPT_NAME).write_bytes(request.prompt.content)
+    if request.commit.proof is not None:
+        (directory / COMMIT_NAME).write_bytes(request.commit.proof)
+
+
 def _write_reports(
-    directory: Path, answers: Answers, lock: Lock, statistics: Mapping[str, Any]
+    directory: Path, answers: Answers, labels: tuple[str, ...], statistics: Mapping[str, Any]
 ) -> None:
     environment = directory / "environment"
     environment.mkdir()
     _write_json(environment / "environment.json", write_environment(environment))
-    _write_json(directory / "dataset.lock.json", asdict(lock))
     _write_json(directory / "tokenisation_statistics.json", statistics)
     asked = {
         "y_true": answers.rows.labels,
         "y_pred": answers.predicted,
-        "labels": range(len(lock.labels)),
-        "target_names": lock.labels,
+        "labels": range(len(labels)),
+        "target_names": labels,
         "digits": 4,
         "zero_division": 0,
     }

@@ -14,8 +14,7 @@ from training_jobs.adapters.packages import Sources, read_folder
 from training_jobs.adapters.tracking import open_tracker
 from training_jobs.check_data import prepare_project
 from training_jobs.contents import load_prompt
-from training_jobs.dataset.prepared import TRAIN, directory_of, read_lock, read_set
-from training_jobs.dataset.rows import NO_LABEL
+from training_jobs.dataset.prepared import directory_of, read_lock, read_set
 from training_jobs.dataset.specs import load_spec
 from training_jobs.offline_gate import judge_artifact
 from training_jobs.plans import Recipe, load_plan, with_settings
@@ -115,9 +114,7 @@ def _prepared(project: Path, settings: TrainingSettings) -> PreparedData:
     if lock is None or lock.spec_digest != spec.digest:
         lock = prepare_project(project, spec, settings)
     sets = {name: read_set(directory, lock, name) for name in lock.sets}
-    train = sets.pop(TRAIN)
-    labelled = {name: rows for name, rows in sets.items() if NO_LABEL not in rows.labels}
-    return PreparedData(lock, train, labelled)
+    return PreparedData(lock, spec.content, sets)
 
 
 def _positive(text: str) -> int:

@@ -89,6 +89,10 @@ class RegistryProxy:
         body = {"older_than_hours": older_than_hours, "dry_run": dry_run}
         return self._service.post("/v1/artifacts/collections", body)
 
+    def kept_file(self, digest: str, name: str) -> str:
+        """Return one file of what is kept under a digest."""
+        return self._service.send("GET", f"/v1/artifacts/{digest}/files/{name}").text
+
     def run_files(self, run_id: str, folder: str) -> list[str]:
         """Return the names of the files in a folder of a run, as the door to MLflow lists them."""
         listed = self._service.get(f"{_MLFLOW}/artifacts/list?run_id={run_id}&path={quote(folder)}")

@@ -10,7 +10,7 @@ from isogloss.adapters.processes import now
 from isogloss.clients.registry_proxy import WaiverRequest
 from isogloss.commands.target import target_of
 from isogloss.failures import Refused
-from isogloss.lineage import in_production, table_rows, walk
+from isogloss.lineage import in_production, read_rows, row_file, table_rows, walk
 from isogloss.output import Format, FormatOption, Table, say, short, show
 from isogloss.verdicts import verdict_lines
 from isogloss.why_screen import headline, remedies, rule_table
@@ -37,6 +37,10 @@ def show_one(
     lineage: Annotated[
         bool, typer.Option("--lineage", help="From one version down to the rows of its data.")
     ] = False,
+    rows: Annotated[
+        str | None,
+        typer.Option("--rows", help="With --lineage: the rows of that set, by text hash."),
+    ] = None,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Show one model: its versions, or what one of them (by default Production) was made from."""
@@ -45,7 +49,12 @@ def show_one(
     if not lineage:
         show(state, output, lambda: Table(_COLUMNS, _rows(state)))
         return
-    walked = walk(registry.version(model, version) if version else in_production(state))
+    found = registry.version(model, version) if version else in_production(state)
+    if rows is not None:
+        held = read_rows(registry.kept_file(*row_file(found, rows)).splitlines())
+        show(held, output, lambda: Table(_ROW_COLUMNS, [_cells(row) for row in held]))
+        return
+    walked = walk(found)
     show(walked, output, lambda: Table(("what", "is", "digest", "proof"), table_rows(walked)))
 
 
@@ -149,10 +158,15 @@ def approve(
 
 
 _COLUMNS = ("model", "version", "stage", "digest", "family", "registered")
+_ROW_COLUMNS = ("row", "id", "label", "source")
 
 
 def _rows(state: Any) -> list[Sequence[str]]:
     return [_row(state["name"], version) for version in state["versions"]]
+
+
+def _cells(row: Any) -> Sequence[str]:
+    return [str(row[column]) for column in _ROW_COLUMNS]
 
 
 def _row(model: str, version: Any) -> Sequence[str]:

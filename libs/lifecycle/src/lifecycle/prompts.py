@@ -13,6 +13,8 @@ from lifecycle.documents import DocumentRefused, Fields
 SEPARATOR = "\n---\n"
 FILE_NAME = "prompt.txt"
 """What a run's copy of the file is called."""
+FOLDER = "prompts"
+"""Where a project has its prompts."""
 VARIABLES = ("labels", "text")
 _PLACE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")

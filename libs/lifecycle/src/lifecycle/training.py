@@ -15,6 +15,8 @@ from lifecycle.verdicts import Outcome, Reason
 PAYLOAD_TYPE = "application/vnd.isogloss.training.v1+json"
 TAG = "isogloss.training."
 """Begins the tag of a run that holds a statement; the version's 64 hex digits follow."""
+PLAN_NAME = "train.yaml"
+"""What a project's training plan, and a run's copy of it, is called."""
 GATE = "training-image"
 """The name under which it stands in a Verdict; no Gate of a policy may have it."""
 

@@ -12,6 +12,7 @@ import pandas as pd
 from lifecycle.digests import sha256_digest
 from lifecycle.verdicts import Outcome
 from training_jobs.dataset.prepared import (
+    FORM,
     TEST,
     TRAIN,
     Lock,
@@ -147,6 +148,7 @@ def _check_pin(name: str, pin: str | None, found: str) -> CheckResult:
 
 def _lock(spec: DatasetSpec, loaded: _Loaded, built: _Built) -> Lock:
     return Lock(
+        form=FORM,
         name=spec.name,
         version=spec.version,
         task=spec.task,

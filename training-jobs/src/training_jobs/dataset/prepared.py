@@ -13,12 +13,14 @@ from typing import Any
 
 import pandas as pd
 
+from lifecycle.datasets import LOCK_NAME
 from lifecycle.digests import canonical_json, sha256_digest
 from training_jobs.dataset.rows import NO_LABEL, Rows
 from training_jobs.refusals import JobRefused
 
-LOCK_NAME = "dataset.lock.json"
 TRAIN, TEST = "train", "test"
+FORM = "isogloss.dataset/v2"
+"""How sets are hashed. What an older release prepared is prepared again."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Lock:
     `sources` of bytes, `dataset_digest` of all sets together.
     """
 
+    form: str
     name: str
     version: str
     task: str
@@ -53,14 +56,16 @@ def directory_of(data: Path, name: str, version: str) -> Path:
 
 
 def read_lock(directory: Path) -> Lock | None:
-    """Return the lock of a prepared directory; None when nothing is prepared there."""
+    """Return the lock of a prepared directory; None when nothing (of this form) is there."""
     path = directory / LOCK_NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if document.get("form") != FORM:
+            return None
         return Lock(**{**document, "labels": tuple(document["labels"])})
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JobRefused(
             f"{path} is not a lock of this version of the jobs ({error}); "
             "remove its directory and run check-data again"

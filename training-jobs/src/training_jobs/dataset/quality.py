@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from lifecycle.datasets import row_id
 from lifecycle.verdicts import Outcome
-from training_jobs.dataset.rows import NO_LABEL, Rows, row_id
+from training_jobs.dataset.rows import NO_LABEL, Rows
 from training_jobs.dataset.specs import DatasetSpec, RowSet
 
 _EXAMPLES = 5

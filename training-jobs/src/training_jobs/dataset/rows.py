@@ -1,19 +1,14 @@
 """Rows that passed the checks: a row's id is the sha256 of its text, its label an index."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lifecycle.digests import canonical_json
+from lifecycle.datasets import row_id, row_line
 
 NO_LABEL = -1
 """The label index of a row in a set without labels."""
-
-
-def row_id(text: str) -> str:
-    """Return the 64 hex digits that stand for a text wherever the text must not go."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -34,11 +29,16 @@ class Rows:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over one line of canonical JSON per row: [row id, text, label index, source]."""
+        """The sha256 of the row file."""
         content = hashlib.sha256()
-        for row in zip(self.ids, self.texts, self.labels, self.sources, strict=True):
-            content.update(canonical_json(row) + b"\n")
+        for line in self.lines():
+            content.update(line)
         return "sha256:" + content.hexdigest()
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the row file, line by line."""
+        for identity, label, source in zip(self.ids, self.labels, self.sources, strict=True):
+            yield row_line(identity, label, source)
 
     def select(self, positions: Sequence[int]) -> "Rows":
         """Return the rows at these positions, in that order."""

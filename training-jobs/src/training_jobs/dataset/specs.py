@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from lifecycle.datasets import SPEC_NAME
 from lifecycle.digests import is_digest, sha256_digest
 from lifecycle.documents import DocumentRefused, Fields
 from training_jobs.dataset.sources import Source, read_source
@@ -89,7 +90,12 @@ class DatasetSpec:
     sources: Mapping[str, Source]
     main: RowSet
     others: tuple[RowSet, ...]
-    digest: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file."""
+        return sha256_digest(self.content)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -99,7 +105,7 @@ class DatasetSpec:
 
 def load_spec(project: Path) -> DatasetSpec:
     """Load `dataset.yaml` of a project; DocumentRefused says what is wrong with it."""
-    path = project / "dataset.yaml"
+    path = project / SPEC_NAME
     try:
         content = path.read_bytes()
         document = yaml.safe_load(content)
@@ -107,11 +113,11 @@ def load_spec(project: Path) -> DatasetSpec:
         raise DocumentRefused(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DocumentRefused(f"{path} is not YAML: {error}") from error
-    return read_spec(document, sha256_digest(content))
+    return read_spec(document, content)
 
 
-def read_spec(document: object, digest: str) -> DatasetSpec:
-    """Read a parsed `dataset.yaml` whose bytes have `digest`."""
+def read_spec(document: object, content: bytes) -> DatasetSpec:
+    """Read `dataset.yaml`, parsed and as it is."""
     fields = Fields(document, "dataset")
     fields.choice("kind", {"Dataset"})
     description = fields.text("description", "none")
@@ -135,7 +141,7 @@ def read_spec(document: object, digest: str) -> DatasetSpec:
         sources={source.name: source for source in sources},
         main=sets.pop("main"),
         others=tuple(sets.values()),
-        digest=digest,
+        content=content,
     )
     fields.close()
     _refuse_gaps(spec)

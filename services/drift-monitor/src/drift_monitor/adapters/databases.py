@@ -6,13 +6,13 @@ PostgreSQL, where several replicas add to the same sums.
 
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from drift_monitor.adapters.store import WRITES, SqlStore
 from drift_monitor.ports import StoreUnavailable
+from servicekit.databases import DatabaseRefused, postgresql_engine
 
 _WAIT_FOR_WRITER_SECONDS = 10
 _SQLITE_BEGIN = {True: "BEGIN IMMEDIATE", False: "BEGIN"}
@@ -20,19 +20,6 @@ _POSTGRESQL_BEGIN = {
     True: "SELECT pg_advisory_xact_lock(7063072)",
     False: "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
 }
-_POSTGRESQL_SESSION = " ".join(
-    f"-c {setting}"
-    for setting in (
-        # The journal forgets what is in the tables.
-        "synchronous_commit=on",
-        "lock_timeout=10s",
-        "statement_timeout=60s",
-        # A replica that hangs while it writes must not keep all others from writing.
-        "idle_in_transaction_session_timeout=30s",
-    )
-)
-_CONNECTIONS = 10
-_NO_ADDRESS = "the database must be given as postgresql://USER@HOST:PORT/DATABASE"
 
 
 def open_sqlite(path: Path, journal: str) -> SqlStore:
@@ -54,14 +41,10 @@ def open_sqlite(path: Path, journal: str) -> SqlStore:
 
 def open_postgresql(address: str, password: str | None, journal: str) -> SqlStore:
     """Open `postgresql://USER@HOST:PORT/DATABASE`, which must exist. StoreUnavailable."""
-    engine = create_engine(
-        _url(address, password),
-        pool_size=_CONNECTIONS,
-        max_overflow=0,
-        # A connection that a restarted server closed is replaced without anybody's noticing.
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": _POSTGRESQL_SESSION},
-    )
+    try:
+        engine = postgresql_engine(address, password, "isogloss-drift-monitor")
+    except DatabaseRefused as refused:
+        raise StoreUnavailable(str(refused)) from refused
     _begin_with(engine, _POSTGRESQL_BEGIN)
     return SqlStore(engine, journal)
 
@@ -71,20 +54,3 @@ def _begin_with(engine: Engine, statements: dict[bool, str]) -> None:
     def begin(connection: Connection) -> None:
         writes = bool(connection.get_execution_options().get(WRITES))
         connection.exec_driver_sql(statements[writes])
-
-
-def _url(address: str, password: str | None) -> URL:
-    try:
-        given = make_url(address)
-    except (ArgumentError, ValueError) as error:
-        raise StoreUnavailable(_NO_ADDRESS) from error
-    if given.drivername not in {"postgresql", "postgres"}:
-        raise StoreUnavailable(_NO_ADDRESS)
-    url = given.set(drivername="postgresql+psycopg")
-    try:
-        url.get_dialect().import_dbapi()
-    except ImportError as error:
-        raise StoreUnavailable(
-            "PostgreSQL's driver is missing: install isogloss-drift-monitor[postgresql]"
-        ) from error
-    return url.set(password=password) if password else url

@@ -23,7 +23,7 @@ from obstore.store import S3Store
 from lifecycle.digests import is_digest, sha256_digest
 from registry_proxy.adapters.content_cache import ContentCache
 from registry_proxy.adapters.spool import CHUNK_BYTES, FileIntake, KeptFile, Spool
-from registry_proxy.artifacts.manifests import MANIFEST_NAME, ArtifactRefused, read_manifest
+from registry_proxy.artifacts.manifests import MANIFEST_NAME, ArtifactRefused, named_files
 from registry_proxy.artifacts.ports import (
     ArtifactDamaged,
     Kept,
@@ -147,7 +147,7 @@ class ArtifactBucket:
     def _is_whole(self, digest: str) -> bool:
         try:
             content = self.manifest(digest)
-            files = read_manifest(content).files if content is not None else {}
+            files = named_files(content) if content is not None else {}
         except (ArtifactDamaged, ArtifactRefused):
             return False
         return bool(files) and all(

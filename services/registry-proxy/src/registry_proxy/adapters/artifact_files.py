@@ -20,7 +20,7 @@ from registry_proxy.adapters.spool import (
     open_checked,
     sync,
 )
-from registry_proxy.artifacts.manifests import MANIFEST_NAME, ArtifactRefused, read_manifest
+from registry_proxy.artifacts.manifests import MANIFEST_NAME, ArtifactRefused, named_files
 from registry_proxy.artifacts.ports import (
     ArtifactDamaged,
     Kept,
@@ -146,7 +146,7 @@ class ArtifactFiles:
             content = self.manifest(digest)
             if content is None:
                 return False
-            for name, expected in read_manifest(content).files.items():
+            for name, expected in named_files(content).items():
                 self.open(digest, name, expected).close()
         except (ArtifactDamaged, ArtifactRefused):
             return False

@@ -14,12 +14,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from registry_proxy.ledger.ports import LedgerUnavailable
+from servicekit.databases import DatabaseRefused, postgresql_engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _FIRST = "0001"
@@ -32,20 +33,7 @@ _SQLITE_CONNECTIONS = 40
 _SQLITE_PRAGMAS = ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL")
 _SQLITE_BEGIN = {True: "BEGIN IMMEDIATE", False: "BEGIN"}
 
-_POSTGRESQL_CONNECTIONS = 10
-"""Of the hundred that a server allows by default, so that several replicas fit beside others."""
 _POSTGRESQL_ALONE = "SELECT pg_advisory_xact_lock(7063071)"
-_POSTGRESQL_SESSION = " ".join(
-    f"-c {setting}"
-    for setting in (
-        "synchronous_commit=on",
-        "lock_timeout=10s",
-        "statement_timeout=60s",
-        # A replica that hangs while it writes must not keep all others from writing.
-        "idle_in_transaction_session_timeout=30s",
-    )
-)
-_NO_ADDRESS = "the ledger's database must be given as postgresql://USER@HOST:PORT/DATABASE"
 _SQLITE_GUARD = (
     (
         "CREATE TRIGGER IF NOT EXISTS {table}_no_UPDATE BEFORE UPDATE ON {table} BEGIN "
@@ -143,14 +131,10 @@ def open_sqlite(path: Path) -> LedgerDatabase:
 
 def open_postgresql(address: str, password: str | None = None) -> LedgerDatabase:
     """Open `postgresql://USER@HOST:PORT/DATABASE`, which must exist. Raises LedgerUnavailable."""
-    engine = create_engine(
-        _url(address, password),
-        pool_size=_POSTGRESQL_CONNECTIONS,
-        max_overflow=0,
-        # A connection that a restarted server closed is replaced without anybody's noticing.
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": _POSTGRESQL_SESSION},
-    )
+    try:
+        engine = postgresql_engine(address, password, "isogloss-registry-proxy")
+    except DatabaseRefused as refused:
+        raise LedgerUnavailable(f"the ledger: {refused}") from refused
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -168,23 +152,6 @@ def append_only(dialect: str, table: str) -> list[str]:
 
 def _writes(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get(_WRITES))
-
-
-def _url(address: str, password: str | None) -> URL:
-    try:
-        given = make_url(address)
-    except (ArgumentError, ValueError) as error:
-        raise LedgerUnavailable(_NO_ADDRESS) from error
-    if given.drivername not in {"postgresql", "postgres"}:
-        raise LedgerUnavailable(_NO_ADDRESS)
-    url = given.set(drivername="postgresql+psycopg")
-    try:
-        url.get_dialect().import_dbapi()
-    except ImportError as error:
-        raise LedgerUnavailable(
-            "PostgreSQL's driver is missing: install isogloss-registry-proxy[postgresql]"
-        ) from error
-    return url.set(password=password) if password else url
 
 
 def _migrate(connection: Connection) -> None:

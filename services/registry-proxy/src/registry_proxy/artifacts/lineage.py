@@ -1,7 +1,6 @@
-"""Holding a manifest against its run: what it says it was made from, and what is known of it.
+"""Holding a manifest against its run: is it of this run, is that finished, does it say the same.
 
-A manifest is written by a training job, so its lineage counts only where the tracking server
-says the same.
+The data set and the prompt are not asked of the run's words: its files are (`origins.py`).
 """
 
 from math import isfinite
@@ -11,7 +10,7 @@ from lifecycle.training import TAG
 from registry_proxy.artifacts.manifests import ArtifactRefused, Manifest
 from registry_proxy.artifacts.ports import Run
 
-_AGREEING = ("dataset_version", "prompt_version", "commit")
+_COMMIT = "commit"
 _DESCRIBING = ("language", "license", "owner")
 _ELSEWHERE = ("mlflow.", TAG)
 """Tags of the tracking server itself, and statements that are told of in a place of their own."""
@@ -24,14 +23,11 @@ def refuse_disagreement(manifest: Manifest, run: Run) -> None:
     if manifest.lineage["run_id"] != run.id:
         stated = manifest.lineage["run_id"]
         raise ArtifactRefused(f"the artifact is of run {stated}, not of run {run.id}")
-    for key in _AGREEING:
-        known = _said(run, key)
-        if known is None:
-            raise ArtifactRefused(f"run {run.id} has no tag {key}; log it in the training job")
-        if known != manifest.lineage[key]:
-            raise ArtifactRefused(
-                f"manifest.lineage.{key} is {manifest.lineage[key]}, but run {run.id} says {known}"
-            )
+    known, stated = _said(run, _COMMIT), manifest.lineage[_COMMIT]
+    if known is None:
+        raise ArtifactRefused(f"run {run.id} has no tag commit; log it in the training job")
+    if known != stated:
+        raise ArtifactRefused(f"manifest.lineage.commit is {stated}, but run {run.id} says {known}")
 
 
 def metadata_of(manifest: Manifest, run: Run) -> dict[str, Any]:

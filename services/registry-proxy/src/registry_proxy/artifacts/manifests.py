@@ -18,6 +18,7 @@ REQUIRED_LINEAGE = ("dataset_version", "prompt_version", "commit", "run_id")
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_FILES = 64
+_NO_PROMPT = (None, NO_CONTENT)
 
 
 class ArtifactRefused(Exception):
@@ -49,6 +50,16 @@ def read_manifest(content: bytes) -> Manifest:
         raise ArtifactRefused(str(refused)) from refused
 
 
+def named_files(content: bytes) -> Mapping[str, str]:
+    """Return the files, with their digests, that a kept manifest names: a version's, or that of
+    what it was made from. Raises ArtifactRefused.
+    """
+    try:
+        return Fields(json.loads(content), "manifest").pairs("files")
+    except (ValueError, RecursionError, DocumentRefused) as error:
+        raise ArtifactRefused(f"{MANIFEST_NAME} names no files: {error}") from error
+
+
 def _read(document: object, digest: str) -> Manifest:
     fields = Fields(document, "manifest")
     fields.choice("format", {FORMAT})
@@ -72,6 +83,8 @@ def _refuse_lineage(lineage: Mapping[str, str]) -> None:
     for key in REQUIRED_LINEAGE:
         if key not in lineage:
             raise ArtifactRefused(f"manifest.lineage.{key} is missing; save the artifact with it")
+    if lineage["prompt_version"] == NO_CONTENT and lineage.get("prompt_digest") not in _NO_PROMPT:
+        raise ArtifactRefused("manifest.lineage.prompt_digest is given, but no prompt_version")
     for key, value in lineage.items():
         if key.endswith("_digest") and value != NO_CONTENT and not is_digest(value):
             raise ArtifactRefused(f"manifest.lineage.{key} is {value!r}; a sha256 digest is needed")

@@ -199,5 +199,7 @@ class Versions(Protocol):
         ...
 
     def digests(self) -> Collection[str]:
-        """Return the digests of all versions of all models, as the ledger has them now."""
+        """Return the digests of all versions of all models and of what they were made from, as
+        the ledger has them now.
+        """
         ...

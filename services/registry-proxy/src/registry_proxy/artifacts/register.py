@@ -5,11 +5,14 @@ the files must be exactly those that the manifest names, with exactly those hash
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.prompts import FILE_NAME as PROMPT_NAME
-from registry_proxy.artifacts.datasets import LOCK_NAME, read_lock, refuse_other_data
+from lifecycle.digests import NO_CONTENT
+from registry_proxy.artifacts.commits import take_commit
+from registry_proxy.artifacts.counted import Counted, refuse_size
+from registry_proxy.artifacts.datasets import take_dataset
 from registry_proxy.artifacts.formats import ContentRefused, refuse_content
 from registry_proxy.artifacts.lineage import metadata_of, refuse_disagreement
 from registry_proxy.artifacts.manifests import (
@@ -18,6 +21,7 @@ from registry_proxy.artifacts.manifests import (
     Manifest,
     read_manifest,
 )
+from registry_proxy.artifacts.origins import SMALL_BYTES, Origin, RunFiles
 from registry_proxy.artifacts.ports import (
     ArtifactStore,
     Intake,
@@ -29,13 +33,10 @@ from registry_proxy.artifacts.ports import (
     RunUnknown,
     Versions,
 )
-from registry_proxy.artifacts.prompts import ReadYaml, read_kept_prompt, refuse_other_prompt
+from registry_proxy.artifacts.prompts import ReadYaml, take_prompt
 from registry_proxy.artifacts.reserve import reserved
 from registry_proxy.artifacts.training import lineage_of, training_of
 from servicekit.signing import Verifier
-
-_MANIFEST_LIMIT_BYTES = 1_048_576
-"""A manifest names at most 64 files; one of this size is something else."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,15 @@ class Admission:
             manifest = read_manifest(content)
             refuse_disagreement(manifest, run)
             _refuse_other_files(manifest, listed)
-            _refuse_size(sum(file.size for file in listed), self.limit_bytes)
-            proven = {**self._dataset_of(run, manifest), **self._prompt_of(run, manifest)}
-            with self.store.receive() as intake:
+            refuse_size(sum(file.size for file in listed), self.limit_bytes)
+            with ExitStack() as intakes:
+                intake = intakes.enter_context(self.store.receive())
                 self._copy(asked, manifest, intake)
                 intake.write(MANIFEST_NAME, [content])
+                origins = tuple(self._origins(run.id, manifest.lineage, intakes))
                 training = training_of(manifest, run, self.own)
-                metadata = {**metadata_of(manifest, run), **proven, "training": training}
-                return self._record(asked, metadata, manifest, intake)
+                metadata = {**metadata_of(manifest, run), "training": training}
+                return self._record(asked, metadata, _Taken(manifest, intake, origins))
         except ArtifactRefused as refused:
             self.versions.refuse(asked.model, asked.actor, asked.run_id, str(refused))
             raise
@@ -90,7 +92,7 @@ class Admission:
         left = self.limit_bytes
         for name, expected in manifest.files.items():
             path = f"{asked.artifact_path}/{name}"
-            chunks = _Counted(self.runs.read(asked.run_id, path), left)
+            chunks = Counted(self.runs.read(asked.run_id, path), left)
             if intake.write(name, chunks) != expected:
                 raise ArtifactRefused(f"{name} does not have the sha256 that the manifest names")
             left -= chunks.size
@@ -100,40 +102,40 @@ class Admission:
             except ContentRefused as refused:
                 raise ArtifactRefused(str(refused)) from refused
 
-    def _dataset_of(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
-        """Return what the run's own lock says of its data, held against the lineage."""
-        content = self._kept(run, LOCK_NAME)
-        if content is None:
-            return {}
-        lock = read_lock(content)
-        refuse_other_data(manifest.lineage, lock)
-        return {"dataset": lock.to_dict()}
+    def _origins(
+        self, run_id: str, stated: Mapping[str, str], intakes: ExitStack
+    ) -> Iterator[Origin]:
+        """Take in what the version was made from, held against its lineage."""
+        kept = RunFiles(self.runs, run_id, self.limit_bytes)
 
-    def _prompt_of(self, run: Run, manifest: Manifest) -> Mapping[str, Any]:
-        """Return which prompt the run's own file is, held against the lineage."""
-        content = self._kept(run, PROMPT_NAME)
-        if content is None:
-            return {}
-        prompt = read_kept_prompt(content, manifest.lineage["prompt_version"], self.read_yaml)
-        refuse_other_prompt(manifest.lineage, prompt)
-        known = {"name": prompt.name, "version": prompt.version, "digest": prompt.digest}
-        return {"prompt": known}
+        def intake() -> Intake:
+            return intakes.enter_context(self.store.receive())
 
-    def _kept(self, run: Run, name: str) -> bytes | None:
-        """Return a small file that the run keeps beside its model, None where it has none."""
-        try:
-            return b"".join(_Counted(self.runs.read(run.id, name), _MANIFEST_LIMIT_BYTES))
-        except RunUnknown:
-            return None
+        yield take_dataset(kept, stated, intake())
+        if stated["prompt_version"] != NO_CONTENT:
+            yield take_prompt(kept, stated, self.read_yaml, intake())
+        if commit := take_commit(kept, stated, intake()):
+            yield commit
 
     def _record(
-        self, asked: Registration, metadata: Mapping[str, Any], manifest: Manifest, intake: Intake
+        self, asked: Registration, metadata: Mapping[str, Any], taken: "_Taken"
     ) -> Recorded:
-        told = {**metadata, "artifact_path": asked.artifact_path}
-        with reserved(self.marks, manifest.digest):
-            intake.commit(manifest.digest)
-            lineage = lineage_of(manifest, metadata["training"])
-            return self.versions.record(asked.model, asked.actor, manifest.digest, lineage, told)
+        digest, origins = taken.manifest.digest, taken.origins
+        told = {
+            **metadata,
+            **{origin.kind: origin.told for origin in origins},
+            "made_from": {origin.kind: origin.digest for origin in origins},
+            "artifact_path": asked.artifact_path,
+        }
+        lineage = dict(lineage_of(taken.manifest, metadata["training"]))
+        with ExitStack() as marks:
+            for origin in origins:
+                marks.enter_context(reserved(self.marks, origin.digest))
+                origin.intake.commit(origin.digest)
+                lineage |= origin.lineage
+            marks.enter_context(reserved(self.marks, digest))
+            taken.intake.commit(digest)
+            return self.versions.record(asked.model, asked.actor, digest, lineage, told)
 
     def _read_manifest(self, run: Run, folder: str, listed: tuple[RunFile, ...]) -> bytes:
         if MANIFEST_NAME not in {file.path for file in listed}:
@@ -141,27 +143,16 @@ class Admission:
                 f"run {run.id} has no artifact at {folder!r}: there is no {MANIFEST_NAME} in it"
             )
         chunks = self.runs.read(run.id, f"{folder}/{MANIFEST_NAME}")
-        return b"".join(_Counted(chunks, _MANIFEST_LIMIT_BYTES))
+        return b"".join(Counted(chunks, SMALL_BYTES))
 
 
-class _Counted:
-    """Passes chunks on and refuses once they are more than was allowed."""
+@dataclass(frozen=True)
+class _Taken:
+    """What was taken in and looked into: the version's files, and what it was made from."""
 
-    def __init__(self, chunks: Iterator[bytes], limit: int) -> None:
-        self.size = 0
-        self._chunks = chunks
-        self._limit = limit
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self.size += len(chunk)
-            _refuse_size(self.size, self._limit)
-            yield chunk
-
-
-def _refuse_size(size: int, limit: int) -> None:
-    if size > limit:
-        raise ArtifactRefused(f"the artifact has {size:,} bytes or more; {limit:,} are allowed")
+    manifest: Manifest
+    intake: Intake
+    origins: tuple[Origin, ...]
 
 
 def _refuse_other_files(manifest: Manifest, listed: tuple[RunFile, ...]) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from lifecycle.digests import is_digest
-from registry_proxy.artifacts.manifests import ArtifactRefused, read_manifest
+from registry_proxy.artifacts.manifests import ArtifactRefused, named_files
 from registry_proxy.artifacts.ports import (
     ArtifactDamaged,
     ArtifactStore,
@@ -77,7 +77,7 @@ def artifact_routes(admission: Admission, callers: Callers) -> APIRouter:
         responses=_FILE,
     )
     def file(digest: str, path: str, request: Request) -> Response:
-        content = read_manifest(_manifest(store, digest)).files.get(path)
+        content = named_files(_manifest(store, digest)).get(path)
         if content is None:
             raise Problem(404, "unknown", "Unknown", f"artifact {digest} has no such file")
         headers = _headers(content)

@@ -67,6 +67,8 @@ class VersionBook:
         settle(self._ledger, asked, decide)
 
     def digests(self) -> set[str]:
-        """Return the digests of all versions of all models."""
+        """Return the digests of all versions of all models, and of what they were made from."""
         states = (self._ledger.state(name) for name in self._ledger.models())
-        return {version.digest for state in states for version in state.versions}
+        versions = [version for state in states for version in state.versions]
+        origins = (version.metadata.get("made_from", {}).values() for version in versions)
+        return {version.digest for version in versions}.union(*origins)
