@@ -8,7 +8,7 @@ import yaml
 
 from lifecycle.digests import canonical_json
 from lifecycle.evidence import Subjects
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.rollouts import Colour, Phase, Rollout
 from registry_proxy.ledger.judge import judge
 from rollout_controller.judge import (

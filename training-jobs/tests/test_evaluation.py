@@ -12,7 +12,7 @@ import yaml
 
 from lifecycle.digests import sha256_digest
 from lifecycle.evidence import PAYLOAD_TYPE, EvidenceKind, evidence_from_document
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.served_models import read_served_model
 from lifecycle.stages import Stage
 from servicekit.signing import Verifier, generate_key

@@ -9,7 +9,7 @@ import yaml
 from isogloss.failures import Refused
 from isogloss.files import read_needed
 from lifecycle.documents import DocumentRefused
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.served_models import read_served_model
 
 

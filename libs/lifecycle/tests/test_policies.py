@@ -3,7 +3,8 @@ import copy
 import pytest
 
 from lifecycle.documents import DocumentRefused
-from lifecycle.policies import GUARDABLE, AtLeast, AtMost, NonInferior, Rule, read_policy
+from lifecycle.policies import GUARDABLE, AtLeast, AtMost, NonInferior, Rule
+from lifecycle.policy_files import read_policy
 
 DOCUMENT = {
     "kind": "GatePolicy",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lifecycle.documents import DocumentRefused
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.policy_schema import policy_schema
 
 ROOT = Path(__file__).parents[3]

@@ -1,7 +1,7 @@
 import pytest
 
 from lifecycle.evidence import EvidenceKind
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.verdicts import Outcome
 from registry_proxy.ledger.judge import NoEvidence, judge, judge_gate
 

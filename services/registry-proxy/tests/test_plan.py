@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from registry_proxy.ledger.plan import Chances, plan
 
 OTHERS = ["REGISTERED->STAGING", "ARCHIVED->STAGING", "STAGING->PRODUCTION"]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 from lifecycle.model_states import ModelState, VersionState
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.rollouts import (
     NOTHING_TO_SERVE,
     Colour,

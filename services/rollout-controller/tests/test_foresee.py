@@ -18,7 +18,7 @@ from rollout_controller_fakes import (
 )
 
 from lifecycle.model_states import Waiver
-from lifecycle.policies import read_policy
+from lifecycle.policy_files import read_policy
 from lifecycle.rollouts import Colour, Phase, RouteIntent, all_to
 from lifecycle.stages import Stage
 from rollout_controller.deciding import Step, never_decided, steps_of, worth_knowing

@@ -15,7 +15,8 @@ import yaml
 
 from lifecycle.digests import NO_CONTENT, sha256_digest
 from lifecycle.evidence import PAYLOAD_TYPE, Evidence, Measurement, Subjects
-from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.policies import GatePolicy
+from lifecycle.policy_files import read_policy
 from lifecycle.subjects import subjects_of
 from servicekit.callers import read_token
 from servicekit.signing import Signer, load_signer

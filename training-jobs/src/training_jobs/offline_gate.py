@@ -13,7 +13,8 @@ import yaml
 
 from lifecycle.documents import DocumentRefused
 from lifecycle.evidence import Measurement
-from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.policies import GatePolicy
+from lifecycle.policy_files import read_policy
 from lifecycle.verdicts import Outcome, Verdict
 from training_jobs.adapters.in_process import InProcess, open_artifact
 from training_jobs.dataset.prepared import TEST

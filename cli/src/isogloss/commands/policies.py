@@ -10,7 +10,8 @@ from isogloss.files import read_needed
 from isogloss.output import Format, FormatOption, Table, say, show
 from isogloss.projects import parse_document
 from lifecycle.documents import DocumentRefused
-from lifecycle.policies import AtLeast, AtMost, Gate, GatePolicy, Rule, read_policy
+from lifecycle.policies import AtLeast, AtMost, Gate, GatePolicy, Rule
+from lifecycle.policy_files import read_policy
 from lifecycle.policy_schema import policy_schema
 
 commands = typer.Typer(no_args_is_help=True, help="Gate policies: checking them, their schema.")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lifecycle.evidence import EvidenceRefused
 from lifecycle.model_states import ModelState, VersionState
-from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.policies import GatePolicy
+from lifecycle.policy_files import read_policy
 from registry_proxy.ledger.ports import Clock, Ledger, ReadYaml
 from registry_proxy.ledger.trust import SignedEvidence, Trust
 from servicekit.signing import Signer

@@ -4,7 +4,8 @@ from lifecycle.digests import sha256_digest
 from lifecycle.documents import DocumentRefused
 from lifecycle.ledger import Draft, EntryKind
 from lifecycle.model_states import ModelState
-from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.policies import GatePolicy
+from lifecycle.policy_files import read_policy
 from registry_proxy.ledger.ports import Page
 from registry_proxy.ledger.registry import Registry
 from registry_proxy.ledger.settle import Asked, Decision, Settled, settle

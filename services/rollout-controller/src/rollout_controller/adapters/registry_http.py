@@ -7,7 +7,8 @@ import httpx
 import yaml
 
 from lifecycle.model_states import ModelState, model_state_from_dict
-from lifecycle.policies import GatePolicy, read_policy
+from lifecycle.policies import GatePolicy
+from lifecycle.policy_files import read_policy
 from lifecycle.rollouts import Rollout, rollout_from_dict
 from lifecycle.verdicts import verdict_from_dict
 from rollout_controller.adapters.http_json import HttpJson, NotAnswered, Refusal, understood
