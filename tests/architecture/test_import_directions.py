@@ -126,7 +126,7 @@ THIRD_PARTY = {
 VENDORS = {"alembic", "mlflow", "envoy", "kubernetes", "obstore", "sqlalchemy", "psutil"}
 """Behind one adapter file each; in the jobs and the command the file named here."""
 VENDOR_FILES_ELSEWHERE = {
-    "servicekit": {"kubernetes_api"},
+    "servicekit": {"databases", "kubernetes_api"},
     "training_jobs": {"adapters", "tracking"},
     "isogloss": {"platform", "processes"},
 }
