@@ -14,7 +14,7 @@ import httptools
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One request: its bytes, when it was due (loop time) and which text it carries."""
+    """One request: its bytes, when it was due and which text it carries."""
 
     content: bytes
     due: float
@@ -31,7 +31,7 @@ class Incoming:
 
 
 class Listener(Protocol):
-    """Who is told what became of a request; times are the loop's."""
+    """Who is told what became of a request; times are its clock's."""
 
     def answered(self, channel: "Channel", request: Outgoing, answer: Incoming) -> None:
         """An answer has come and the channel is free again."""

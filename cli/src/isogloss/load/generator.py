@@ -2,7 +2,8 @@
 
 Request i is due at start + i/rate whatever happened to those before it, as users do not wait for
 each other. When all connections are busy requests queue here, and their wait counts as latency;
-past a second's worth of queue they are counted as not sent.
+past a second's worth of queue they are counted as not sent. Times are of `steady`: an event loop's
+own clock may tick in milliseconds, as uvloop's does, and many answers take no more than two.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from isogloss.adapters.processes import steady
 from isogloss.load.addresses import Address
 from isogloss.load.channel import Channel, Incoming, Outgoing
 from isogloss.load.tally import GATEWAY, Answer, Tally
@@ -65,7 +67,7 @@ class LoadGenerator:
     async def run(self) -> None:
         """Send until the time is over or `stop` was called, then await the last answers."""
         self._loop = asyncio.get_running_loop()
-        self._epoch_of_loop = self._epoch() - self._loop.time()
+        self._epoch_of_clock = self._epoch() - steady()
         watch = asyncio.create_task(self._drop_late())
         await self._send_on_schedule()
         while self._waiting or len(self._free) < len(self._open) or self._opening:  # noqa: ASYNC110 - an event would cost every request
@@ -76,8 +78,8 @@ class LoadGenerator:
 
     def answered(self, channel: Channel, request: Outgoing, answer: Incoming) -> None:
         """Count an answer and use the channel for the next request."""
-        at = self._loop.time()
-        shift = self._epoch_of_loop
+        at = steady()
+        shift = self._epoch_of_clock
         self.tally.add(
             Answer(
                 status=answer.status,
@@ -101,13 +103,13 @@ class LoadGenerator:
             self.tally.unanswered["connection"] += 1
 
     async def _send_on_schedule(self) -> None:
-        start = self._loop.time()
+        start = steady()
         end = start + self._plan.seconds if self._plan.seconds is not None else None
         for number in count():
             due = start + number / self._plan.rate
             if end is not None and due >= end:
                 return
-            while not self._stopping and (wait := due - self._loop.time()) > 0:  # noqa: ASYNC110 - it waits for a time
+            while not self._stopping and (wait := due - steady()) > 0:  # noqa: ASYNC110 - it waits for a time
                 await asyncio.sleep(min(wait, _LOOK_EVERY_SECONDS))
             if self._stopping:
                 return
@@ -138,7 +140,7 @@ class LoadGenerator:
     async def _open_channel(self) -> None:
         plan = self._plan
         connecting = self._loop.create_connection(
-            lambda: Channel(self, self._loop.time), plan.address.host, plan.address.port
+            lambda: Channel(self, steady), plan.address.host, plan.address.port
         )
         try:
             _, channel = await asyncio.wait_for(connecting, plan.timeout_seconds)
@@ -153,7 +155,7 @@ class LoadGenerator:
     async def _drop_late(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
-            limit = self._loop.time() - self._plan.timeout_seconds
+            limit = steady() - self._plan.timeout_seconds
             free = set(self._free)
             for channel in self._open - free:
                 if channel.sent_at < limit and channel.give_up() is not None:
