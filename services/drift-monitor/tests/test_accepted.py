@@ -150,6 +150,7 @@ def test_another_file_begins_anew(beside, kit, accepted_bytes):
         ({"labels": ["negative"]}, "the file is of"),
         ({"languages": ["en"]}, "does not name"),
         ({"start": float("inf")}, "does not say"),
+        ({"texts": float("inf")}, "does not say"),
     ],
 )
 def test_a_file_of_something_else_is_refused(own, accepted_bytes, change, said):

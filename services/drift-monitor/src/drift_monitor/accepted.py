@@ -125,7 +125,7 @@ def read_about(raw: bytes) -> About:
             end=_moment(told["end"]),
             texts=int(told["texts"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ReferenceRefused(f"the file does not say whose traffic it is: {error!r}") from error
 
 
