@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a script, not a package
-"""Runs a member's fuzzer on its extensions, compiled with sanitizers that stop at the first fault.
+"""Runs a member's fuzzers on its extensions, compiled with sanitizers that stop at the first fault.
 
-The fuzzer is `tests/fuzz_*.py`; it gets the folder of the extensions as `--libraries`, and what
-else is given here. It runs in a process of its own, which has the sanitizer's runtime in it from
-the start.
+The fuzzers are `tests/fuzz_*.py`; each gets the folder of the extensions as `--libraries`, and what
+else is given here. They run in processes of their own, which have the sanitizer's runtime in them
+from the start.
 """
 
 import importlib.util
@@ -30,9 +30,8 @@ def compile_sanitized(member: Path, directory: str) -> None:
 
 
 def main() -> int:
-    """Fuzz the member that is named first; the rest is its fuzzer's."""
+    """Fuzz the member that is named first; the rest is its fuzzers'."""
     member, *given = sys.argv[1:]
-    (fuzzer,) = (ROOT / member / "tests").glob("fuzz_*.py")
     named = ["gcc", "-print-file-name=libasan.so"]
     runtime = subprocess.run(named, capture_output=True, text=True, check=True).stdout.strip()
     environment = {
@@ -43,8 +42,11 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as directory:
         compile_sanitized(ROOT / member, directory)
-        command = [sys.executable, str(fuzzer), "--libraries", directory, *given]
-        return subprocess.run(command, env=environment, check=False).returncode
+        for fuzzer in sorted((ROOT / member / "tests").glob("fuzz_*.py")):
+            command = [sys.executable, str(fuzzer), "--libraries", directory, *given]
+            if failed := subprocess.run(command, env=environment, check=False).returncode:
+                return failed
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drift_monitor.batches import read_batch
-from inference.events import BatchWriter, Event
+from inference.events import QUEUES, EventQueues, Subject
 from textmodels.predictions import Predictions
 
 TEXTS = ("a good film", "bad film")
@@ -18,15 +18,14 @@ PREDICTIONS = Predictions(
 )
 
 
-@pytest.fixture
-def batch():
-    events = [
-        Event("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS.answers()),
-        Event("two", 11.0, "overloaded", 0.5, {}),
-    ]
-    digest = "sha256:" + "a" * 64
-    writer = BatchWriter("sentiment", digest, ("negative", "positive"), b"key", lambda: "an-id")
-    ((packed, _),) = writer.write([row for event in events for row in writer.rows(event)])
+@pytest.fixture(params=QUEUES, ids=lambda kind: kind.__module__)
+def batch(request):
+    subject = Subject("sentiment", "sha256:" + "a" * 64, ("negative", "positive"), b"key")
+    queues = EventQueues(subject, 10, lambda: 0.0, lambda: "an-id", request.param)
+    queue = queues.open(lambda: None, lambda _rows: None)
+    queue.add("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS.answers())
+    queue.add("two", 11.0, "overloaded", 0.5, {}, (), None)
+    packed, _ = queue.take()
     return read_batch(packed)
 
 

@@ -12,9 +12,9 @@
 #define SAMPLE_CHARACTERS 1000  /* as in languages.py, with the next */
 #define SAMPLE_TOKENS 150
 #define WORD_BYTES 7
-#define WORD_BITS 9
+#define WORD_BITS 10
 #define WORD_SLOTS (1 << WORD_BITS)
-#define WORDS (WORD_SLOTS * 3 / 4) /* at most */
+#define WORDS (WORD_SLOTS * 3 / 8) /* at most: few are searched for twice */
 
 /* In the order of languages.py, where the first of equals wins. */
 enum { CYRILLIC, ARABIC, CJK, GREEK, HEBREW, DEVANAGARI, THAI, SCRIPTS };

@@ -220,7 +220,7 @@ def test_an_answer_that_is_none_is_a_fault_and_counts_nothing(answer):
 
 
 def test_no_packet_is_read_otherwise_than_the_parser_reads_it_nor_beyond_its_end():
-    """Compiled with sanitizers, on packets that are almost plain; `make fuzz` does more."""
+    """Compiled with sanitizers, on packets almost plain, and events; `make fuzz` does more."""
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/sanitize.py", "services/inference", "--examples", "300"],
         capture_output=True,
@@ -230,3 +230,4 @@ def test_no_packet_is_read_otherwise_than_the_parser_reads_it_nor_beyond_its_end
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "answered: nothing found" in done.stdout
+    assert "rows: nothing found" in done.stdout

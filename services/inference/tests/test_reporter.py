@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from inference.events import BatchWriter, Event
+from inference.events import Event, EventQueues, Subject
 from inference.metrics import Metrics
 from inference.report import Reporter
 
@@ -12,8 +12,9 @@ class Scene:
         self.sink = sink
         self.metrics = Metrics(150)
         self.paused = []
-        writer = BatchWriter("sentiment", "sha256:1", ("a", "b"), b"key", lambda: "batch")
-        self.reporter = Reporter(sink, writer, limit, self.metrics, self.pause)
+        subject = Subject("sentiment", "sha256:1", ("a", "b"), b"key")
+        queues = EventQueues(subject, limit, lambda: 1.0, lambda: "batch")
+        self.reporter = Reporter(sink, queues, self.metrics, self.pause)
 
     def report(self, count):
         for number in range(count):

@@ -23,7 +23,7 @@ from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.ids import Ids
 from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
-from inference.events import BatchWriter
+from inference.events import EventQueues, Subject
 from inference.lane import Lane
 from inference.lane_protocol import lane_protocol
 from inference.load import LoadedVersion, load_when_available
@@ -203,8 +203,9 @@ class Life:
     def _start_reporter(self, digest: str, labels: tuple[str, ...]) -> Reporter | None:
         if self._sink is None:
             return None
-        writer = BatchWriter(self.settings.model, digest, labels, self._fingerprint_key, _new_id)
-        return Reporter(self._sink, writer, self.settings.event_queue_limit, self.metrics)
+        subject = Subject(self.settings.model, digest, labels, self._fingerprint_key)
+        limit = self.settings.event_queue_limit
+        return Reporter(self._sink, EventQueues(subject, limit, _CLOCK.wall, _new_id), self.metrics)
 
 
 def watch_lifeline(descriptor: int, health: Health) -> None:

@@ -1,50 +1,22 @@
 """Prediction events as the drift-monitor takes them: columns of measures, never a text.
 
 A text is measured and fingerprinted when its prediction is reported, and goes no further: what
-waits are rows of plain values. A batch is one msgpack object with an array per column, at most
-500 rows and 256 kB.
+waits are plain values. A batch is one msgpack object with an array per column, at most 500 rows
+and 256 kB. `native/events.h` knows how it is packed, and `events_python` where nothing is compiled.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from hashlib import blake2b, sha256
-from typing import Any
+from hashlib import sha256
+from typing import Protocol
 
 import msgspec
 
-from textmodels.predictions import PROJECTION_SIZE, Answer
-from textmodels.slices import LengthSlice, length_slice
-from textmodels.text_measures import MEASURES
-
-ROWS_LIMIT = 500
-BYTES_LIMIT = 256_000
-
-COLUMNS = (
-    "request_id",
-    "time",
-    "outcome",
-    "latency_ms",
-    "fingerprint",
-    "characters",
-    "words",
-    "non_letter",
-    "language",
-    "slices",
-    "label",
-    "scores",
-    "tokens",
-    "oov",
-    "truncated",
-    "projection",
-)
-Row = tuple[Any, ...]
-"""What is reported about one text, or about a request without predictions: a value a column."""
+from inference.events_python import EventQueue as PythonEventQueue
+from textmodels.predictions import Answer
 
 _SCHEMA = 1
-_FINGERPRINT_BYTES = 16
-_measure = MEASURES[0]
-_NO_ANSWER = Answer(-1, [], 0, 0.0, truncated=False, projection=bytes(2 * PROJECTION_SIZE))
+_MORE_OF_A_BATCH = 3  # its id, its rows, its columns
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -59,90 +31,98 @@ class Event(msgspec.Struct, gc=False):
     texts: Sequence[str] = ()
     answers: Sequence[Answer] | None = None
 
+
+class EventQueue(Protocol):
+    """Rows that wait to be sent, one a text, or one for a request whose texts were not scored."""
+
     @property
     def rows(self) -> int:
-        """How many rows it has: one a text, or one for the request."""
-        return len(self.texts) if self.answers is not None else 1
+        """How many wait."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether a batch waits to which nothing can be added."""
+        ...
+
+    def add(  # noqa: PLR0913, PLR0917 - an Event's fields: to make one would cost as much as the call
+        self,
+        request_id: str,
+        time: float,
+        outcome: str,
+        latency_ms: float,
+        slices: Mapping[str, str],
+        texts: Sequence[str],
+        answers: Sequence[Answer] | None,
+        /,
+    ) -> None:
+        """Keep what happened to a request, or drop all of it where it does not fit."""
+        ...
+
+    def add_answers(
+        self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer], /
+    ) -> None:
+        """Keep that a request without slices was answered just now, after so many seconds."""
+        ...
+
+    def take(self) -> tuple[bytes, int] | None:
+        """Return (batch, rows) of the oldest rows, which wait no longer; None: none wait."""
+        ...
+
+
+QUEUES: list[Callable[..., EventQueue]] = [PythonEventQueue]
+"""The queues there are on this host, the fastest first."""
+try:
+    from inference._events import EventQueue as CEventQueue
+except ImportError:
+    pass  # no C compiler when it was installed: the twin packs the same
+else:
+    QUEUES.insert(0, CEventQueue)
 
 
 @dataclass(frozen=True)
-class BatchWriter:
-    """Writes batches about one version, with fingerprints under one key."""
+class Subject:
+    """What all events of a process are about, and the key of their texts' fingerprints."""
 
     model: str
     digest: str
     labels: tuple[str, ...]
     fingerprint_key: bytes
-    new_id: Callable[[], str]
 
-    def rows(self, event: Event) -> list[Row]:
-        """Measure what happened to a request: a row a text, or one for the request."""
-        if event.answers is None:
-            return [self._row(event, event.request_id, "", _NO_ANSWER)]
-        if len(event.texts) == 1:
-            return [self._row(event, event.request_id, event.texts[0], event.answers[0])]
-        return [
-            self._row(event, f"{event.request_id}#{number}", text, answer)
-            for number, (text, answer) in enumerate(zip(event.texts, event.answers, strict=True))
-        ]
-
-    def write(self, rows: Sequence[Row]) -> list[tuple[bytes, int]]:
-        """Return (msgpack, rows) of one batch, or of several when it would be too large."""
-        batch = self._pack(rows)
-        if len(rows) > 1 and (len(rows) > ROWS_LIMIT or len(batch) > BYTES_LIMIT):
-            half = len(rows) // 2
-            return self.write(rows[:half]) + self.write(rows[half:])
-        return [(batch, len(rows))]
-
-    def _row(self, event: Event, request_id: str, text: str, answer: Answer) -> Row:
-        characters, words, non_letter, guess = _measure(text)
-        language = event.slices.get("language", guess)
-        slices = _measured_slices(length_slice(words), language)
-        if event.slices:
-            slices = {**event.slices, **slices}
-        return (
-            request_id,
-            event.time,
-            event.outcome,
-            event.latency_ms,
-            self._fingerprint(text),
-            characters,
-            words,
-            non_letter,
-            language,
-            slices,
-            *answer,
-        )
-
-    def _fingerprint(self, text: str) -> str:
-        if not text:
-            return ""
-        mac = self._keyed.copy()
-        mac.update(text.encode())
-        return mac.hexdigest()
-
-    @cached_property
-    def _keyed(self) -> "blake2b":
-        # A keyed BLAKE2b is a MAC by itself (RFC 7693), at a fifth of the time of OpenSSL's HMAC.
-        key = sha256(self.fingerprint_key).digest()  # it takes 64 bytes at most
-        return blake2b(key=key, digest_size=_FINGERPRINT_BYTES)
-
-    def _pack(self, rows: Sequence[Row]) -> bytes:
-        columns: dict[str, Any] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
-        columns["projection"] = b"".join(columns["projection"])
-        batch = {
+    @property
+    def opening(self) -> bytes:
+        """What every batch begins with, packed: a map, to which each adds what is its own."""
+        opening = {
             "schema": _SCHEMA,
-            "batch_id": self.new_id(),
             "model": self.model,
             "version": self.digest,
             "labels": self.labels,
-            "rows": len(rows),
-            "columns": columns,
         }
-        return _encode(batch)
+        head = 0x80 | len(opening) + _MORE_OF_A_BATCH  # msgpack's for a map of up to 15
+        return bytes([head]) + _encode(opening)[1:]
+
+    @property
+    def key(self) -> bytes:
+        """The key at the length that BLAKE2b takes."""
+        return sha256(self.fingerprint_key).digest()
 
 
-@lru_cache(100)  # languages are few, unless callers name them
-def _measured_slices(length: LengthSlice, language: str) -> dict[str, str]:
-    """Return what texts of a length and a language share: those that wait are many."""
-    return {"length": length, "language": language}
+@dataclass(frozen=True)
+class EventQueues:
+    """Opens queues of events about one version."""
+
+    subject: Subject
+    limit: int
+    """Rows that may wait."""
+    wall: Callable[[], float]
+    new_id: Callable[[], str]
+    kind: Callable[..., EventQueue] = QUEUES[0]
+
+    def open(self, notice: Callable[[], None], drop: Callable[[int], None]) -> EventQueue:
+        """Return an empty queue.
+
+        It tells `notice` when there is something to send, and when a batch is full; it tells
+        `drop` of so many rows for which there was no room.
+        """
+        subject, tools = self.subject, (self.wall, self.new_id, notice, drop)
+        return self.kind(subject.opening, subject.key, self.limit, *tools)

@@ -18,10 +18,12 @@ from inference.ports import Clock
 from inference.score import QueueClosed, ScoringQueue
 from textmodels.predictions import Answer, InlinePredictor, Predictions
 
-_NO_SLICES: dict[str, str] = {}
-
 Gone = Callable[[], Awaitable[None]]
 """Returns when the caller has closed the connection."""
+
+
+ReportAnswers = Callable[[str, float, Sequence[str], Sequence[Answer]], None]
+"""Takes a request's id, the seconds it took, its texts and their answers."""
 
 
 class NotReady(Exception):
@@ -37,6 +39,11 @@ class EventReporter(Protocol):
 
     def report(self, event: Event) -> None:
         """Queue what happened to one request."""
+        ...
+
+    @property
+    def report_answers(self) -> ReportAnswers:
+        """Queues that a request without slices was answered just now."""
         ...
 
 
@@ -65,7 +72,7 @@ class Exchange(msgspec.Struct, gc=False):
 class Telling(NamedTuple):
     """Where an answer with outcome ok is counted, and whom it is reported to."""
 
-    report: Callable[[str, float, Sequence[str], Sequence[Answer]], None] | None
+    report: ReportAnswers | None
     cells: "memoryview[float]"
     places: Places
     edges: tuple[float, ...]
@@ -140,18 +147,10 @@ class Desk:
 
     def telling(self, route: Route) -> Telling:
         """Return what `settle` does with an answer, for what does it without Python."""
-        report = None if self._serving.reporter is None else self._report_answer
-        metrics = self._metrics
+        reporter, metrics = self._serving.reporter, self._metrics
+        report = None if reporter is None else reporter.report_answers
         edges = tuple(metrics.request_seconds.edges)
         return Telling(report, metrics.cells, metrics.places(route), edges)
-
-    def _report_answer(
-        self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer]
-    ) -> None:
-        if self._serving.reporter is not None:
-            wall, milliseconds = self._clock.wall(), seconds * 1000
-            event = Event(request_id, wall, "ok", milliseconds, _NO_SLICES, texts, answers)
-            self._serving.reporter.report(event)
 
     def _count(self, exchange: Exchange, outcome: Outcome, seconds: float) -> None:
         metrics, answers, tokens = self._metrics, exchange.answers or (), 0

@@ -1,16 +1,15 @@
 """Reports predictions to the drift-monitor in the background, and never makes one wait.
 
-Rows queue up to a limit; what does not fit, or cannot be delivered after a few attempts, is
-dropped and counted.
+Events are packed as they come, up to a limit; what does not fit, or cannot be delivered after a few
+attempts, is dropped and counted.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
-from inference.events import ROWS_LIMIT, BatchWriter, Event, Row
+from inference.events import Event, EventQueues
 from inference.metrics import Metrics
 from inference.ports import EventSink, EventsRefused, EventsUnavailable
 
@@ -25,33 +24,32 @@ class Reporter:
     def __init__(
         self,
         sink: EventSink,
-        writer: BatchWriter,
-        limit: int,
+        queues: EventQueues,
         metrics: Metrics,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._sink = sink
-        self._writer = writer
-        self._limit = limit
         self._metrics = metrics
         self._pause = pause
-        self._waiting: deque[Row] = deque()
+        self._waiting = queues.open(self._notice, metrics.events_dropped.inc)
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._closing = False
         self._task = asyncio.create_task(self._run())
+        self.report_answers = self._waiting.add_answers
+        """What `EventReporter` says; the queue's own method, as C calls it for every answer."""
 
     def report(self, event: Event) -> None:
         """Queue an event's rows, or drop them when the queue is full; returns at once."""
-        waiting = self._waiting
-        if len(waiting) + event.rows > self._limit:
-            self._metrics.events_dropped.inc(event.rows)
-            return
-        waiting.extend(self._writer.rows(event))
-        if not self._some.is_set():
-            self._some.set()
-        if len(waiting) >= ROWS_LIMIT and not self._enough.is_set():
-            self._enough.set()
+        self._waiting.add(
+            event.request_id,
+            event.time,
+            event.outcome,
+            event.latency_ms,
+            event.slices,
+            event.texts,
+            event.answers,
+        )
 
     async def close(self, seconds: float) -> None:
         """Send what waits, for at most so many seconds, and drop the rest."""
@@ -60,36 +58,36 @@ class Reporter:
         self._enough.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._task, seconds)
-        self._metrics.events_dropped.inc(len(self._waiting))
-        self._waiting.clear()
+        while taken := self._waiting.take():
+            self._metrics.events_dropped.inc(taken[1])
+
+    def _notice(self) -> None:
+        self._some.set()
+        if self._waiting.full:
+            self._enough.set()
 
     async def _run(self) -> None:
-        while self._waiting or not self._closing:
+        while self._waiting.rows or not self._closing:
             await self._some.wait()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._enough.wait(), _FLUSH_SECONDS)
-            rows = self._take()
             try:
-                await self._send_all(rows)
+                await self._send_next()
             except Exception:  # noqa: BLE001 - the task's edge: one batch is lost, not all after
-                _log.exception("events dropped: %d of them, by a fault of this service", len(rows))
+                _log.exception("events dropped, by a fault of this service")
 
-    def _take(self) -> list[Row]:
-        rows = [self._waiting.popleft() for _ in range(min(ROWS_LIMIT, len(self._waiting)))]
+    async def _send_next(self) -> None:
+        taken = self._waiting.take()
         if not self._closing:
-            if not self._waiting:
+            if not self._waiting.rows:
                 self._some.clear()
-            if len(self._waiting) < ROWS_LIMIT:
+            if not self._waiting.full:
                 self._enough.clear()
-        return rows
-
-    async def _send_all(self, rows: list[Row]) -> None:
-        unsent = len(rows)
-        if not unsent:
+        if taken is None:
             return
+        batch, unsent = taken
         try:
-            for batch, count in self._writer.write(rows):
-                unsent -= await self._send(batch, count)
+            unsent -= await self._send(batch, unsent)
         finally:
             self._metrics.events_dropped.inc(unsent)
 
