@@ -3,7 +3,10 @@
 #ifndef READING_H
 #define READING_H
 
+#include "eights.h"
 #include "words.h"
+
+#define READ_AHEAD 80 /* bytes: a look at 64 characters, or at the 16 from a word's start */
 
 /* A word that is looked up in three steps, so that no word waits for another's memory. */
 typedef struct {
@@ -15,6 +18,8 @@ typedef struct {
 /* The words of one text, as they are read. */
 typedef struct {
     uint8_t *spelling; /* of one word; longer ones are in no table */
+    uint8_t *lower;    /* [lower_size] a text in ASCII in lower case, and zeros */
+    size_t lower_size;
     Sought *sought;    /* [capacity] */
     int32_t *words;    /* [capacity] ABSENT for a word that is not in the table */
     size_t count;
@@ -30,6 +35,7 @@ static int new_words(const WordTable *table, Words *read)
 static void free_words(Words *read)
 {
     PyMem_RawFree(read->spelling);
+    PyMem_RawFree(read->lower);
     PyMem_RawFree(read->sought);
     PyMem_RawFree(read->words);
 }
@@ -52,26 +58,15 @@ static int reserve_words(Words *read, size_t characters)
     return 0;
 }
 
-/* The lower-case form of an ASCII character that a word may hold, else 0. */
-static uint8_t ascii_fold[128];
-
-static void fill_ascii_fold(void)
-{
-    for (int letter = 0; letter < 128; letter++) {
-        if (Py_UNICODE_ISALNUM((Py_UCS4)letter) || letter == '_')
-            ascii_fold[letter] = (uint8_t)Py_TOLOWER(letter);
-    }
-}
-
-/* Takes in the word whose spelling was written, and asks for the memory that it will need. */
-static inline void seek_word(const WordTable *table, Words *read, size_t size)
+/* Takes in a word, of which 16 bytes can be read, and asks for the memory that it will need. */
+static inline void seek_word(const WordTable *table, Words *read, const uint8_t *spelling, size_t size)
 {
     Sought *sought = read->sought + read->count;
     if (size > BLOCK_BYTES) {
         sought->block = (Block){0, 0};
-        read->words[read->count] = find_word(table, read->spelling, size);
+        read->words[read->count] = find_word(table, spelling, size);
     } else {
-        sought->block = block_of(read->spelling, size);
+        sought->block = block_of(spelling, size);
         sought->hash = hash_block(table->key, sought->block);
         sought->at = (uint32_t)sought->hash & table->mask;
         PREFETCH(table->slots + sought->at);
@@ -98,24 +93,56 @@ static void find_words(const WordTable *table, Words *read)
     }
 }
 
-static void read_ascii_words(const WordTable *table, Words *read, const uint8_t *text, size_t n)
+/* Writes a text in lower case, and behind it as much as may be read ahead; -1: no memory. */
+static int lower_ascii(Words *read, const uint8_t *text, size_t n)
 {
-    size_t longest = table->longest;
-    for (size_t at = 0; at < n; at++) {
-        size_t start = at;
-        uint8_t letter;
-        for (; at < n && (letter = ascii_fold[text[at]]) != 0; at++) {
-            if (at - start < longest)
-                read->spelling[at - start] = letter;
+    if (n + READ_AHEAD > read->lower_size) {
+        uint8_t *lower = PyMem_RawRealloc(read->lower, n + READ_AHEAD);
+        if (lower == NULL)
+            return -1;
+        read->lower = lower;
+        read->lower_size = n + READ_AHEAD;
+    }
+    for (size_t at = 0; at < n; at++)
+        read->lower[at] = text[at] | (uint8_t)((uint8_t)(text[at] - 'A') <= 'Z' - 'A') << 5;
+    memset(read->lower + n, 0, READ_AHEAD);
+    return 0;
+}
+
+/* Returns which of 64 characters in lower case a word may hold, as bits. */
+static inline uint64_t find_word_characters(const uint8_t *lower)
+{
+    uint64_t found = 0;
+    for (int at = 0; at < 64; at += 8) {
+        uint64_t eight = read_eight(lower + at);
+        found |= gather_marks(mark_between(eight, 'a', 'z') | mark_between(eight, '0', '9') |
+                              mark_between(eight, '_', '_'))
+                 << at;
+    }
+    return found;
+}
+
+/* Reads the words between the places where words begin and end, which take turns. */
+static void read_ascii_words(const WordTable *table, Words *read, size_t n)
+{
+    size_t start = 0;
+    uint64_t inside = 0; /* the last character before is a word's */
+    for (size_t at = 0; at <= n; at += 64) {
+        uint64_t word = find_word_characters(read->lower + at);
+        for (uint64_t turns = word ^ (word << 1 | inside); turns != 0; turns &= turns - 1) {
+            size_t turn = at + (size_t)__builtin_ctzll(turns);
+            inside ^= 1;
+            if (inside)
+                start = turn;
+            else if (turn - start >= 2)
+                seek_word(table, read, read->lower + start, turn - start);
         }
-        if (at - start >= 2)
-            seek_word(table, read, at - start);
     }
 }
 
 static inline int is_word_character(Py_UCS4 letter)
 {
-    return letter < 128 ? ascii_fold[letter] != 0 : Py_UNICODE_ISALNUM(letter);
+    return letter == '_' || Py_UNICODE_ISALNUM(letter);
 }
 
 /* Lower case beyond ASCII is the interpreter's business, and done already. */
@@ -134,7 +161,7 @@ static void read_wide_words(const WordTable *table, Words *read, PyObject *text,
                 bytes += encode_utf8(letter, read->spelling + bytes);
         }
         if (at - start >= 2)
-            seek_word(table, read, bytes);
+            seek_word(table, read, read->spelling, bytes);
     }
 }
 
@@ -145,10 +172,12 @@ static int read_words(const WordTable *table, Words *read, PyObject *text)
     if (reserve_words(read, characters) < 0)
         return -1;
     read->count = 0;
-    if (PyUnicode_IS_ASCII(text))
-        read_ascii_words(table, read, PyUnicode_1BYTE_DATA(text), characters);
-    else
+    if (!PyUnicode_IS_ASCII(text))
         read_wide_words(table, read, text, characters);
+    else if (lower_ascii(read, PyUnicode_1BYTE_DATA(text), characters) == 0)
+        read_ascii_words(table, read, characters);
+    else
+        return -1;
     find_words(table, read);
     return 0;
 }

@@ -108,7 +108,6 @@ static struct PyModuleDef module_definition = {
 
 static PyObject *init_module(void)
 {
-    fill_ascii_fold();
     int found = find_lower_method() == 0 && find_row_type() == 0;
     PyObject *module = found ? PyModule_Create(&module_definition) : NULL;
     PyObject *type = module == NULL ? NULL : PyType_FromSpec(&scorer_spec);
