@@ -7,6 +7,7 @@ several times that, and the thread then takes turns from the loop while callers 
 import asyncio
 import ssl
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -105,8 +106,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
@@ -121,13 +121,12 @@ class _Connection(asyncio.Protocol):
         self._said = (self._said + body)[:_TOLD]
 
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if (
-            status >= 200 and self._answer is not None and not self._answer.done()
-        ):  # else there is more to come
-            if not self._parser.should_keep_alive():
-                self.leave()
-            self._answer.set_result((status, self._said.decode(errors="replace")))
+        status, answer = self._parser.get_status_code(), self._answer
+        if status < 200 or answer is None or answer.done():  # below 200 more is to come
+            return
+        if not self._parser.should_keep_alive():
+            self.leave()
+        answer.set_result((status, self._said.decode(errors="replace")))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
