@@ -60,6 +60,7 @@ THIRD_PARTY = {
         "fastapi",
         "google",
         "grpc",
+        "httptools",
         "httpx",
         "msgpack",
         "msgspec",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from drift_monitor.batches import read_batch
-from inference.events import QUEUES, EventQueues, Subject
+from inference.event_queues import QUEUES, EventQueues
+from inference.events import Event, Subject
 from textmodels.predictions import Predictions
 
 TEXTS = ("a good film", "bad film")
@@ -23,8 +24,8 @@ def batch(request):
     subject = Subject("sentiment", "sha256:" + "a" * 64, ("negative", "positive"), b"key")
     queues = EventQueues(subject, 10, lambda: 0.0, lambda: "an-id", request.param)
     queue = queues.open(lambda: None, lambda _rows: None)
-    queue.add("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS.answers())
-    queue.add("two", 11.0, "overloaded", 0.5, {}, (), None)
+    queue.add(Event("one", 10.0, "ok", 1.5, {"domain": "films"}, TEXTS, PREDICTIONS.answers()))
+    queue.add(Event("two", 11.0, "overloaded", 0.5, {}))
     packed, _ = queue.take()
     return read_batch(packed)
 

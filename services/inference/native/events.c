@@ -2,12 +2,6 @@
 
 #include "events.h"
 
-static int refuse_count(const char *name, Py_ssize_t wanted, Py_ssize_t given)
-{
-    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", name, wanted, given);
-    return -1;
-}
-
 /* Takes texts and answers, either of which may be any sequence, and adds the event. */
 static PyObject *add_sequences(EventQueue *self, Event *event, PyObject *texts, PyObject *answers)
 {
@@ -22,20 +16,41 @@ static PyObject *add_sequences(EventQueue *self, Event *event, PyObject *texts, 
     return done < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(add_doc,
-"add(request_id, time, outcome, latency_ms, slices, texts, answers, /)\n--\n\n"
-"Keep what happened to a request, or drop it where that does not fit.");
+enum { EVENT_ID, EVENT_TIME, EVENT_OUTCOME, EVENT_LATENCY, EVENT_SLICES, EVENT_TEXTS, EVENT_ANSWERS,
+       EVENT_FIELDS };
 
-static PyObject *EventQueue_add(EventQueue *self, PyObject *const *given, Py_ssize_t count)
+static const char *const event_fields[EVENT_FIELDS] = {
+    "request_id", "time", "outcome", "latency_ms", "slices", "texts", "answers",
+};
+
+static PyObject *add_fields(EventQueue *self, PyObject *const *fields)
 {
-    if (count != 7)
-        return refuse_count("add", 7, count), NULL;
-    if (!PyDict_Check(given[4]))
+    Event event = {.request_id = fields[EVENT_ID], .outcome = fields[EVENT_OUTCOME]};
+    event.slices = fields[EVENT_SLICES];
+    if (!PyDict_Check(event.slices))
         return PyErr_Format(PyExc_TypeError, "slices are a dict");
-    Event event = {.request_id = given[0], .outcome = given[2], .slices = given[4]};
-    event.time = PyFloat_AsDouble(given[1]);
-    event.milliseconds = PyFloat_AsDouble(given[3]);
-    return PyErr_Occurred() ? NULL : add_sequences(self, &event, given[5], given[6]);
+    event.time = PyFloat_AsDouble(fields[EVENT_TIME]);
+    event.milliseconds = PyFloat_AsDouble(fields[EVENT_LATENCY]);
+    return PyErr_Occurred() ? NULL
+                            : add_sequences(self, &event, fields[EVENT_TEXTS], fields[EVENT_ANSWERS]);
+}
+
+PyDoc_STRVAR(add_doc,
+"add(event, /)\n--\n\n"
+"Keep what happened to a request, an events.Event, or drop it where that does not fit.");
+
+static PyObject *EventQueue_add(EventQueue *self, PyObject *event)
+{
+    PyObject *fields[EVENT_FIELDS] = {NULL}, *done = NULL;
+    int at = 0;
+    while (at < EVENT_FIELDS &&
+           (fields[at] = PyObject_GetAttrString(event, event_fields[at])) != NULL)
+        at++;
+    if (at == EVENT_FIELDS)
+        done = add_fields(self, fields);
+    for (at = 0; at < EVENT_FIELDS; at++)
+        Py_XDECREF(fields[at]);
+    return done;
 }
 
 PyDoc_STRVAR(add_answers_doc,
@@ -45,7 +60,7 @@ PyDoc_STRVAR(add_answers_doc,
 static PyObject *EventQueue_add_answers(EventQueue *self, PyObject *const *given, Py_ssize_t count)
 {
     if (count != 4)
-        return refuse_count("add_answers", 4, count), NULL;
+        return PyErr_Format(PyExc_TypeError, "add_answers takes 4 arguments, not %zd", count);
     Event event = {.request_id = given[0], .outcome = self->ok, .slices = self->no_slices};
     PyObject *now = PyObject_CallNoArgs(self->wall);
     event.time = now == NULL ? 0 : PyFloat_AsDouble(now);
@@ -111,35 +126,45 @@ static int fill_queue(EventQueue *self)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* Takes what all batches begin with, and the key, from an events.Subject. */
+static int take_subject(EventQueue *self, PyObject *subject)
+{
+    PyObject *key = PyObject_GetAttrString(subject, "key");
+    self->opening = key == NULL ? NULL : PyObject_GetAttrString(subject, "opening");
+    int fits = self->opening != NULL && PyBytes_Check(self->opening) && PyBytes_Check(key) &&
+               PyBytes_GET_SIZE(key) == KEY_BYTES;
+    if (fits)
+        begin_mac(&self->mac, (const uint8_t *)PyBytes_AS_STRING(key));
+    else if (!PyErr_Occurred())
+        PyErr_Format(PyExc_ValueError, "a subject has a key of %d bytes and an opening", KEY_BYTES);
+    Py_XDECREF(key);
+    return fits ? 0 : -1;
+}
+
 static PyObject *EventQueue_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"opening", "key", "limit", "wall", "new_id", "notice", "drop", NULL};
+    static char *names[] = {"subject", "limit", "wall", "new_id", "notice", "drop", NULL};
     EventQueue given = {0};
-    const uint8_t *key;
-    Py_ssize_t key_size;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Sy#nOOOO:EventQueue", names,
-                                     &given.opening, &key, &key_size, &given.limit, &given.wall,
-                                     &given.new_id, &given.notice, &given.drop))
+    PyObject *subject;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OnOOOO:EventQueue", names, &subject,
+                                     &given.limit, &given.wall, &given.new_id, &given.notice,
+                                     &given.drop))
         return NULL;
-    if (key_size != KEY_BYTES)
-        return PyErr_Format(PyExc_ValueError, "a key has %d bytes", KEY_BYTES);
     EventQueue *self = (EventQueue *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    begin_mac(&self->mac, key);
     self->limit = given.limit;
-    self->opening = Py_NewRef(given.opening);
     self->wall = Py_NewRef(given.wall);
     self->new_id = Py_NewRef(given.new_id);
     self->notice = Py_NewRef(given.notice);
     self->drop = Py_NewRef(given.drop);
-    if (fill_queue(self) < 0)
+    if (take_subject(self, subject) < 0 || fill_queue(self) < 0)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
 
 static PyMethodDef queue_methods[] = {
-    {"add", (PyCFunction)(void (*)(void))EventQueue_add, METH_FASTCALL, add_doc},
+    {"add", (PyCFunction)EventQueue_add, METH_O, add_doc},
     {"add_answers", (PyCFunction)(void (*)(void))EventQueue_add_answers, METH_FASTCALL,
      add_answers_doc},
     {"take", (PyCFunction)EventQueue_take, METH_NOARGS, take_doc},
@@ -157,7 +182,7 @@ static PyType_Slot queue_slots[] = {
     {Py_tp_dealloc, EventQueue_dealloc},
     {Py_tp_methods, queue_methods},
     {Py_tp_getset, queue_values},
-    {Py_tp_doc, "EventQueue(opening, key, limit, wall, new_id, notice, drop)\n--\n\n"
+    {Py_tp_doc, "EventQueue(subject, limit, wall, new_id, notice, drop)\n--\n\n"
                 "Prediction events that wait to be sent, packed."},
     {0, NULL},
 };

@@ -14,7 +14,8 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inference.events import EventQueues, Subject
+from inference.event_queues import EventQueues
+from inference.events import Event, Subject
 from inference.events_python import EventQueue as PythonEventQueue
 from textmodels.predictions import Answer
 
@@ -36,7 +37,7 @@ ODD = st.none() | st.integers() | st.binary() | st.just("\ud800") | st.just((1, 
 
 @st.composite
 def events(draw):
-    """Draw what `add` takes."""
+    """Draw the fields of an Event."""
     said = draw(st.lists(st.tuples(TEXTS, ANSWERS), min_size=1, max_size=5))
     texts, answers = [text for text, _ in said], [answer for _, answer in said]
     slices = draw(st.dictionaries(NAMES, st.text(max_size=80), max_size=20))
@@ -74,7 +75,7 @@ def require_refused(queue, event, at, odd):
     """An event with one odd value is taken, if it is one all the same, or leaves no trace."""
     before = queue.rows
     try:
-        queue.add(*event[:at], odd, *event[at + 1 :])
+        queue.add(Event(*event[:at], odd, *event[at + 1 :]))
     except (TypeError, ValueError, OverflowError):
         assert queue.rows == before
 
@@ -94,8 +95,8 @@ def fuzz(kind, examples):
         nonlocal rows
         heard, twin = Heard(kind), Heard(PythonEventQueue)
         for event in many:
-            heard.queue.add(*event)
-            twin.queue.add(*event)
+            heard.queue.add(Event(*event))
+            twin.queue.add(Event(*event))
         rows += heard.queue.rows
         assert heard.told == twin.told
         assert heard.take() == twin.take()

@@ -4,7 +4,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from inference.events import QUEUES, EventQueues, Subject
+from inference.event_queues import QUEUES, EventQueues
+from inference.events import Event, Subject
 from textmodels.predictions import Answer
 
 BYTES_LIMIT = 256_000
@@ -56,11 +57,11 @@ class Scene:
 
     def score(self, *texts, **slices):
         answers = self.predictor.predict(texts).answers()
-        self.queue.add("request", 1_000.5, "ok", 2.5, slices, texts, answers)
+        self.queue.add(Event("request", 1_000.5, "ok", 2.5, slices, texts, answers))
 
     def reject(self, count=1):
         for number in range(count):
-            self.queue.add(f"request-{number}", 1.0, "overloaded", 0.1, {}, (), None)
+            self.queue.add(Event(f"request-{number}", 1.0, "overloaded", 0.1, {}))
 
     def take_all(self):
         taken = []
@@ -235,13 +236,11 @@ def test_what_does_not_fit_is_told_and_dropped_whole(kind, predictor):
 )
 def test_c_takes_nothing_of_what_is_no_event(predictor, broken):
     scene = Scene(QUEUES[0], predictor)
-    event = {"request_id": "request", "slices": {}, "texts": ["good"]}
-    event |= {"answers": predictor.predict(["good"]).answers(), **broken}
+    fields = {"request_id": "request", "time": 1.0, "outcome": "ok", "latency_ms": 1.0}
+    fields |= {"slices": {}, "texts": ["good"], "answers": predictor.predict(["good"]).answers()}
 
     with pytest.raises((TypeError, ValueError)):
-        scene.queue.add(
-            event["request_id"], 1.0, "ok", 1.0, event["slices"], event["texts"], event["answers"]
-        )
+        scene.queue.add(Event(**fields | broken))
 
     assert scene.queue.rows == 0
     scene.score("good")

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from inference.events import Event, EventQueues, Subject
+from inference.event_queues import EventQueues
+from inference.events import Event, Subject
 from inference.metrics import Metrics
 from inference.report import Reporter
 

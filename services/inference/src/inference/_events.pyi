@@ -1,12 +1,12 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from inference.events import Event, Subject
 from textmodels.predictions import Answer
 
 class EventQueue:
     def __init__(
         self,
-        opening: bytes,
-        key: bytes,
+        subject: Subject,
         limit: int,
         wall: Callable[[], float],
         new_id: Callable[[], str],
@@ -17,17 +17,7 @@ class EventQueue:
     def rows(self) -> int: ...
     @property
     def full(self) -> bool: ...
-    def add(
-        self,
-        request_id: str,
-        time: float,
-        outcome: str,
-        latency_ms: float,
-        slices: Mapping[str, str],
-        texts: Sequence[str],
-        answers: Sequence[Answer] | None,
-        /,
-    ) -> None: ...
+    def add(self, event: Event, /) -> None: ...
     def add_answers(
         self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer], /
     ) -> None: ...

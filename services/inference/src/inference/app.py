@@ -23,7 +23,8 @@ from inference.adapters.drift_monitor import DriftMonitor
 from inference.adapters.ids import Ids
 from inference.connections import ConnectionLimits, bounded
 from inference.envelope import App, Envelope
-from inference.events import EventQueues, Subject
+from inference.event_queues import EventQueues
+from inference.events import Subject
 from inference.lane import Lane
 from inference.lane_protocol import lane_protocol
 from inference.load import LoadedVersion, load_when_available

@@ -2,17 +2,16 @@
 
 A text is measured and fingerprinted when its prediction is reported, and goes no further: what
 waits are plain values. A batch is one msgpack object with an array per column, at most 500 rows
-and 256 kB. `native/events.h` knows how it is packed, and `events_python` where nothing is compiled.
+and 256 kB. How it is packed is the business of a queue (`event_queues`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
 import msgspec
 
-from inference.events_python import EventQueue as PythonEventQueue
 from textmodels.predictions import Answer
 
 _SCHEMA = 1
@@ -30,54 +29,6 @@ class Event(msgspec.Struct, gc=False):
     slices: Mapping[str, str]
     texts: Sequence[str] = ()
     answers: Sequence[Answer] | None = None
-
-
-class EventQueue(Protocol):
-    """Rows that wait to be sent, one a text, or one for a request whose texts were not scored."""
-
-    @property
-    def rows(self) -> int:
-        """How many wait."""
-        ...
-
-    @property
-    def full(self) -> bool:
-        """Whether a batch waits to which nothing can be added."""
-        ...
-
-    def add(  # noqa: PLR0913, PLR0917 - an Event's fields: to make one would cost as much as the call
-        self,
-        request_id: str,
-        time: float,
-        outcome: str,
-        latency_ms: float,
-        slices: Mapping[str, str],
-        texts: Sequence[str],
-        answers: Sequence[Answer] | None,
-        /,
-    ) -> None:
-        """Keep what happened to a request, or drop all of it where it does not fit."""
-        ...
-
-    def add_answers(
-        self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer], /
-    ) -> None:
-        """Keep that a request without slices was answered just now, after so many seconds."""
-        ...
-
-    def take(self) -> tuple[bytes, int] | None:
-        """Return (batch, rows) of the oldest rows, which wait no longer; None: none wait."""
-        ...
-
-
-QUEUES: list[Callable[..., EventQueue]] = [PythonEventQueue]
-"""The queues there are on this host, the fastest first."""
-try:
-    from inference._events import EventQueue as CEventQueue
-except ImportError:
-    pass  # no C compiler when it was installed: the twin packs the same
-else:
-    QUEUES.insert(0, CEventQueue)
 
 
 @dataclass(frozen=True)
@@ -107,22 +58,29 @@ class Subject:
         return sha256(self.fingerprint_key).digest()
 
 
-@dataclass(frozen=True)
-class EventQueues:
-    """Opens queues of events about one version."""
+class EventQueue(Protocol):
+    """Rows that wait to be sent, one a text, or one for a request whose texts were not scored."""
 
-    subject: Subject
-    limit: int
-    """Rows that may wait."""
-    wall: Callable[[], float]
-    new_id: Callable[[], str]
-    kind: Callable[..., EventQueue] = QUEUES[0]
+    @property
+    def rows(self) -> int:
+        """How many wait."""
+        ...
 
-    def open(self, notice: Callable[[], None], drop: Callable[[int], None]) -> EventQueue:
-        """Return an empty queue.
+    @property
+    def full(self) -> bool:
+        """Whether a batch waits to which nothing can be added."""
+        ...
 
-        It tells `notice` when there is something to send, and when a batch is full; it tells
-        `drop` of so many rows for which there was no room.
-        """
-        subject, tools = self.subject, (self.wall, self.new_id, notice, drop)
-        return self.kind(subject.opening, subject.key, self.limit, *tools)
+    def add(self, event: Event, /) -> None:
+        """Keep what happened to a request, or drop all of it where it does not fit."""
+        ...
+
+    def add_answers(
+        self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer], /
+    ) -> None:
+        """Keep that a request without slices was answered just now, after so many seconds."""
+        ...
+
+    def take(self) -> tuple[bytes, int] | None:
+        """Return (batch, rows) of the oldest rows, which wait no longer; None: none wait."""
+        ...

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from inference.events import Event, Subject
 from textmodels.predictions import PROJECTION_SIZE, Answer
 from textmodels.slices import LengthSlice, length_slice
 from textmodels.text_measures import MEASURES
@@ -47,17 +48,16 @@ class EventQueue:
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the extension takes
         self,
-        opening: bytes,
-        key: bytes,
+        subject: Subject,
         limit: int,
         wall: Callable[[], float],
         new_id: Callable[[], str],
         notice: Callable[[], None],
         drop: Callable[[int], None],
     ) -> None:
-        self._opening = opening
+        self._opening = subject.opening
         # A keyed BLAKE2b is a MAC by itself (RFC 7693), at a fifth of the time of OpenSSL's HMAC.
-        self._keyed = blake2b(key=key, digest_size=_FINGERPRINT_BYTES)
+        self._keyed = blake2b(key=subject.key, digest_size=_FINGERPRINT_BYTES)
         self._limit = limit
         self._wall = wall
         self._new_id = new_id
@@ -75,28 +75,18 @@ class EventQueue:
         """Whether as many wait as a batch may have."""
         return len(self._waiting) >= _ROWS_LIMIT
 
-    def add(  # noqa: PLR0913, PLR0917 - as the protocol has it
-        self,
-        request_id: str,
-        time: float,
-        outcome: str,
-        latency_ms: float,
-        slices: Mapping[str, str],
-        texts: Sequence[str],
-        answers: Sequence[Answer] | None,
-        /,
-    ) -> None:
+    def add(self, event: Event, /) -> None:
         """Measure every text; a row each, or one for the request."""
-        told = list(zip(texts, answers, strict=True)) if answers is not None else [("", _NO_ANSWER)]
+        told = [("", _NO_ANSWER)]
+        if event.answers is not None:
+            told = list(zip(event.texts, event.answers, strict=True))
         before = len(self._waiting)
         if before + len(told) > self._limit:
             self._drop(len(told))
             return
-        ids = [request_id] if len(told) == 1 else [f"{request_id}#{n}" for n in range(len(told))]
-        for row_id, (text, answer) in zip(ids, told, strict=True):
-            measures = _measures(text, slices)
-            happened = (row_id, time, outcome, latency_ms, self._fingerprint(text))
-            self._waiting.append((*happened, *measures, *answer))
+        for number, (text, answer) in enumerate(told):
+            request_id = event.request_id if len(told) == 1 else f"{event.request_id}#{number}"
+            self._waiting.append(self._row(event, request_id, text, answer))
         if before == 0 or before // _ROWS_LIMIT < len(self._waiting) // _ROWS_LIMIT:
             self._notice()
 
@@ -104,7 +94,7 @@ class EventQueue:
         self, request_id: str, seconds: float, texts: Sequence[str], answers: Sequence[Answer], /
     ) -> None:
         """Add what happened just now."""
-        self.add(request_id, self._wall(), "ok", seconds * 1000, {}, texts, answers)
+        self.add(Event(request_id, self._wall(), "ok", seconds * 1000, {}, texts, answers))
 
     def take(self) -> tuple[bytes, int] | None:
         """Pack the oldest rows: half as many, while they are too large for a batch."""
@@ -118,6 +108,10 @@ class EventQueue:
             rows = rows[:half]
             batch = self._pack(rows)
         return batch, len(rows)
+
+    def _row(self, event: Event, request_id: str, text: str, answer: Answer) -> _Row:
+        happened = (request_id, event.time, event.outcome, event.latency_ms)
+        return (*happened, self._fingerprint(text), *_measures(text, event.slices), *answer)
 
     def _fingerprint(self, text: str) -> str:
         if not text:

@@ -9,7 +9,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from inference.events import Event, EventQueues
+from inference.event_queues import EventQueues
+from inference.events import Event
 from inference.metrics import Metrics
 from inference.ports import EventSink, EventsRefused, EventsUnavailable
 
@@ -41,15 +42,7 @@ class Reporter:
 
     def report(self, event: Event) -> None:
         """Queue an event's rows, or drop them when the queue is full; returns at once."""
-        self._waiting.add(
-            event.request_id,
-            event.time,
-            event.outcome,
-            event.latency_ms,
-            event.slices,
-            event.texts,
-            event.answers,
-        )
+        self._waiting.add(event)
 
     async def close(self, seconds: float) -> None:
         """Send what waits, for at most so many seconds, and drop the rest."""
