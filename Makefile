@@ -70,7 +70,7 @@ bench-registry: setup ## what resolving a version and its 304 cost on one core, 
 	@$(BIN)/python benchmarks/registry.py $(ARGS)
 
 .PHONY: bench-registry
-bench-ledger: setup ## conflicting promotions, and a kill at every write, on SQLite and PostgreSQL
+bench-ledger: setup ## conflicting promotions, and a kill at every write, on SQLite and PostgreSQL (ARGS="--only kills")
 	@$(BIN)/python benchmarks/ledger.py $(ARGS)
 
 lint: setup ## ruff: rules and format
