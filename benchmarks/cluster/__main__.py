@@ -9,12 +9,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bars import Bar, Report, tell
 from changes import measure_changes
 from idle import measure_idle
-from phases import measure_phases
+from phases import BAD_DAYS, measure_phases
 from practices import measure_practices
 from rollbacks import measure_rollbacks
 from shadows import measure_shadows
@@ -31,14 +31,14 @@ Part = Callable[[Report, Stage], Iterable[Bar]]
 """What a part had measured when it broke is kept."""
 
 
-def parts(tries: int) -> Mapping[str, Part]:
+def parts(tries: int, bad_days: Sequence[str]) -> Mapping[str, Part]:
     """Return what is measured, by name."""
     return {
         "idle": measure_idle,
         "changes": measure_changes,
         "rollbacks": lambda report, stage: measure_rollbacks(report, stage, tries),
         "shadows": measure_shadows,
-        "phases": measure_phases,
+        "phases": lambda report, stage: measure_phases(report, stage, bad_days),
         "practices": lambda report, _stage: measure_practices(report),
     }
 
@@ -61,8 +61,16 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="*",
-        choices=list(parts(0)),
+        choices=list(parts(0, ())),
         help="only these parts; the others' results stay",
+    )
+    parser.add_argument(
+        "--bad-days",
+        nargs="*",
+        default=list(BAD_DAYS),
+        choices=list(BAD_DAYS),
+        metavar="NAME",
+        help=f"of phases only these: {', '.join(BAD_DAYS)}",
     )
     chosen = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # also in the background: it is all taken down
@@ -72,15 +80,16 @@ def main() -> None:
         what = "seconds from helm install to the first prediction through the gateway"
         bars = [report.at_most("first-answer", what, 300, stage.first_answer_seconds)]
         broken = []
-        for name in chosen.only or parts(chosen.tries):
+        measured = parts(chosen.tries, chosen.bad_days)
+        for name in chosen.only or measured:
             tell(f"measuring {name}")
             try:
-                for bar in parts(chosen.tries)[name](report, stage):
-                    bars.append(bar)  # noqa: PERF402 - one by one: what comes before a fault stays
+                for bar in measured[name](report, stage):
+                    bars.append(bar)
+                    report.save(report.merged(bars))  # what comes before a fault or Ctrl-C stays
             except Exception:  # noqa: BLE001 - whatever breaks one part, the others are measured
                 traceback.print_exc()
                 broken.append(name)
-            report.save(report.merged(bars))
     met = report.write(report.merged(bars))
     if broken:
         sys.exit(f"not measured, see above: {', '.join(broken)}")
