@@ -144,7 +144,7 @@ endef
 
 e2e: setup ## the tests that need a cluster, from cluster-up to cluster-down (ARGS="-k mirror")
 	@$(with-cluster) WITH="monitoring metrics"; \
-	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster -n 3 --dist loadscope --durations=25 $(ARGS)
+	ISOGLOSS_E2E=yes $(BIN)/python -m pytest tests/cluster -m cluster -n 2 --dist loadscope --durations=25 $(ARGS)
 
 bench-cluster: setup ## what Isogloss costs and bears on a cluster (ARGS="--only rollbacks", benchmarks/results/cluster.md)
 	@$(with-cluster) WITH="monitoring metrics"; \

@@ -26,8 +26,8 @@ collect_ignore_glob = [] if os.environ.get("ISOGLOSS_E2E") else ["test_*.py"]
 IMAGE = os.environ.get("ISOGLOSS_E2E_IMAGE", "localhost/echo:1")
 GATEWAY = os.environ.get("ISOGLOSS_E2E_GATEWAY", "models/models")
 GATEWAY_ADDRESS = os.environ.get("ISOGLOSS_E2E_GATEWAY_ADDRESS")
-# What `make e2e` runs in one process, in this order; the groups run beside each other (-n 3), each
-# with a release of its own. Files that are not named come after the bad days.
+# What `make e2e` runs in one process, in this order: two processes, each with a release of its own
+# where it needs one; three at once starve two cores. What is not named comes after the bad days.
 GROUPS = {
     "story": ("test_journey.py", "test_cli_on_cluster.py", "test_chart.py"),
     "platform": (

@@ -78,6 +78,6 @@ def test_what_it_refuses_is_told_in_its_own_words(monitor, client, status, failu
 
 
 def test_silence_is_told():
-    client = HttpMonitor("http://127.0.0.1:9", "t")
+    client = HttpMonitor("http://127.0.0.1:9", "t", retries=0)
     with closing(client), pytest.raises(Unreachable, match="did not answer"):
         client.facts("sentiment", 7.0, None)

@@ -108,8 +108,26 @@ def test_a_registry_that_fails_is_unreachable(registry, server):
 
 
 def test_a_registry_that_is_not_there_is_unreachable():
-    registry = HttpRegistry("http://127.0.0.1:9", "a-token")
+    registry = HttpRegistry("http://127.0.0.1:9", "a-token", retries=0)
 
     with pytest.raises(Unreachable, match="is it running"):
         registry.model_state("sentiment")
     registry.close()
+
+
+def test_a_registry_that_is_being_restarted_is_waited_for():
+    away = ThreadingHTTPServer(("127.0.0.1", 0), RegistryStandIn, bind_and_activate=False)
+    away.tokens, away.answer = [], (200, b"kind: GatePolicy\n")
+    away.server_bind()  # it has its port, but refuses who comes
+    patient = HttpRegistry(f"http://127.0.0.1:{away.server_port}", "a-token")
+
+    def come_back():
+        away.server_activate()
+        away.handle_request()
+
+    back = threading.Timer(0.3, come_back)
+    back.start()
+    assert patient.policy("sentiment") == b"kind: GatePolicy\n"
+    back.join()
+    patient.close()
+    away.server_close()
